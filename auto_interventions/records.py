@@ -1,0 +1,155 @@
+"""The records of an audit, in the order of the pipeline.
+
+Prompt → Generation → Pair → RoundState → Hypothesis → Verdict → Finding. All are frozen. Bulk data (texts, vectors) travel as
+numpy arrays and parquet tables between the stages of one process; between Prefect tasks travel only names and counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auto_interventions.fingerprint import fingerprint
+
+Role = Literal["base", "intervention"]
+ROLES: tuple[Role, Role] = ("base", "intervention")
+Pool = Literal["explore", "confirm"]
+Direction = Literal["base", "intervention"]
+FloatArray = NDArray[np.float64]
+FloatMatrix = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of the bank: the unit of inference.
+
+    `text` is kept byte for byte. `stratum` is the name of its cluster of prompts, "" before stratification.
+    """
+
+    text: str
+    stratum: str = ""
+    pool: Pool = "explore"
+
+    @property
+    def id(self) -> str:
+        """16 hex digits that depend on the text alone."""
+        return fingerprint("prompt", self.text)[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One text of one subject: the answer to `prompt`, sample number `sample` (0, 1, …).
+
+    `finished` is False where the token limit cut the text. `tokens` counts the generated tokens (0 for recorded texts of unknown length).
+    """
+
+    role: Role
+    prompt: Prompt
+    sample: int
+    text: str
+    tokens: int
+    finished: bool
+
+    @property
+    def id(self) -> str:
+        """16 hex digits: role, prompt and sample number name a text within an audit."""
+        return fingerprint("text", self.role, self.prompt.text, self.sample)[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two models' texts for one prompt and sample number, as drawn in `round`."""
+
+    prompt: Prompt
+    base: Generation
+    intervention: Generation
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEvidence:
+    """What one round of exploring showed; the report draws it over rounds.
+
+    `log_e_*` are natural logarithms of e-values (float64; the values themselves can overflow).
+    """
+
+    round: int
+    texts: int
+    log_e_overall: float
+    log_e_strata: tuple[float, ...]
+    divergent: tuple[int, ...]
+    pair_auc: float
+    cluster_stability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A sentence that can be checked on one text.
+
+    `statement` describes a single text ("mentions “lighthouse”"); `check` is the JSON of a `hypotheses.predicates.Predicate`
+    (None when only a language model can judge it); `more_in` is the direction seen in the explore pool (the test is two-sided);
+    `born_round` is the exploring round after which it was proposed; `source` names the detector.
+    """
+
+    statement: str
+    check: dict[str, object] | None
+    more_in: Direction
+    source: str
+    born_round: int
+    explore_rates: tuple[float, float] = (0.0, 0.0)
+    also: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that depend on the statement and its check."""
+        return fingerprint("hypothesis", self.statement, self.check)[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judge's blind answer on one pair: the score each text got on the sentence, in [0, 1]; None where it abstained."""
+
+    hypothesis_id: str
+    prompt_id: str
+    sample: int
+    judge: str
+    base: float | None
+    intervention: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StratumEffect:
+    """Where a finding happens: difference of rates (intervention − base) in one stratum, with its interval."""
+
+    stratum: str
+    difference: float
+    interval: tuple[float, float]
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A hypothesis that was tested: what findings.json holds of it (design.md section 5)."""
+
+    id: str
+    statement: str
+    status: Literal["validated", "not validated"]
+    more_in: Direction
+    e_value: float
+    base_rate: float
+    intervention_rate: float
+    difference: float
+    interval: tuple[float, float]
+    auc: float
+    strata: tuple[StratumEffect, ...]
+    pairs: int
+    judges: tuple[str, ...]
+    evidence: tuple[str, ...]
+    source: str = ""
+    check: dict[str, object] | None = None
+    also: tuple[str, ...] = field(default=())

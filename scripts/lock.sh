@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Writes requirements.lock anew: every package but torch, whose build depends on the machine (scripts/setup.sh).
+# The override takes torch out of the resolution, so that no CUDA package is drawn in; its own pure-Python needs are named.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+override=$(mktemp) && needs=$(mktemp --suffix=.in)
+trap 'rm -f "$override" "$needs"' EXIT
+echo "torch ; sys_platform == 'never'" > "$override"
+printf '%s\n' filelock typing-extensions sympy networkx jinja2 fsspec setuptools > "$needs"
+.venv/bin/uv pip compile pyproject.toml "$needs" --extra dev --universal --python-version 3.11 \
+    --override "$override" --no-annotate --no-header "$@" -o requirements.lock

@@ -1,0 +1,37 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports them: no telemetry, no network look-ups, no thread fights on small machines.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real models, prompts and recorded texts beside the checkout."""
+    folder = Path(os.environ.get("AUTO_INTERVENTIONS_SHARED", REPOSITORY.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the real models and texts of {folder}, which are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The project's own demo: models, adapters, prompts, truth."""
+    return REPOSITORY / "demo"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    """No test reads or fills the user's own store."""
+    monkeypatch.setenv("AUTO_INTERVENTIONS_CACHE", str(tmp_path / "cache"))
