@@ -9,3 +9,5 @@ echo "torch ; sys_platform == 'never'" > "$override"
 printf '%s\n' filelock typing-extensions sympy networkx jinja2 fsspec setuptools > "$needs"
 .venv/bin/uv pip compile pyproject.toml "$needs" --extra dev --universal --python-version 3.11 \
     --override "$override" --no-annotate --no-header "$@" -o requirements.lock
+# torch is not to be installed from here: the line that keeps it out of the resolution goes.
+sed -i '/^torch==/d' requirements.lock
