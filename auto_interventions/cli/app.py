@@ -1,0 +1,110 @@
+"""The command line. Progress goes to stderr, results to stdout; exit 0 done, 2 bad input, 3 stopped with partial results saved."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from auto_interventions.errors import AutoInterventionsError, BadInput
+
+app = typer.Typer(
+    help="Somebody changed a language model. What else changed?",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out_console = Console()
+err_console = Console(stderr=True)
+
+AuditFile = Annotated[Path, typer.Argument(metavar="AUDIT.yaml", help="The audit file (docs/audit-file.md).", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory: the --out of an audit.", show_default=False)]
+
+
+@app.command()
+def audit(
+    file: AuditFile,
+    out: Annotated[Path | None, typer.Option("--out", help="Run directory; default: runs/NAME.", show_default=False)] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
+    runner: Annotated[str, typer.Option("--runner", help="Where the work runs: threads (this process).")] = "threads",
+) -> None:
+    """Audits an intervention: the main job. Starting it again resumes it."""
+    from auto_interventions.config import load_audit
+    from auto_interventions.flows.starting import start_audit
+    from auto_interventions.cli.watching import Watcher
+    from auto_interventions.report.console import findings_table, verdict_text
+    from auto_interventions.runs import load_run
+
+    config = load_audit(file, overrides)
+    if runner != "threads":
+        raise BadInput(f"--runner {runner}: is not a runner of this version; use --runner threads")
+    folder = out or Path("runs") / config.name
+    with Watcher(err_console, config) as watcher:
+        status = start_audit(config, folder, watcher)
+    run = load_run(folder)
+    out_console.print(findings_table(run.findings))
+    out_console.print(verdict_text(run.findings))
+    out_console.print(f"Report: {(folder / 'report.html').resolve()}", soft_wrap=True, highlight=False)
+    if status == "stopped":
+        err_console.print(f"Stopped early: {run.run['stopped_because']}", highlight=False, markup=False)
+        raise typer.Exit(3)
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Rebuilds report.html from the files of a run."""
+    from auto_interventions.report import build_report
+
+    out_console.print(f"Report: {build_report(folder).resolve()}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def score(
+    folder: RunFolder,
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH.yaml", help="Known behaviours, as `plant` writes them.", show_default=False)],
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recall and realised false discovery rate of a run against known behaviours."""
+    import json
+
+    from auto_interventions.planting import score as compute
+    from auto_interventions.planting import score_table
+
+    result = compute(folder, truth)
+    if json_output:
+        typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        out_console.print(score_table(result))
+
+
+@app.command()
+def plant(
+    file: Annotated[Path, typer.Argument(metavar="PLANT.yaml", help="What to plant (docs/planting.md).", show_default=False)],
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Only these interventions.")] = None,
+) -> None:
+    """Makes interventions with known behaviours, and measures what they really show."""
+    from auto_interventions.cli.watching import PlantWatcher
+    from auto_interventions.planting import plant as make
+
+    with PlantWatcher(err_console) as watcher:
+        truth = make(file, only=only or (), progress=watcher)
+    out_console.print(f"Truth: {truth.resolve()}", soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """The `auto-interventions` command: every error that a user can mend is one sentence."""
+    try:
+        app()
+    except AutoInterventionsError as error:
+        if os.environ.get("AUTO_INTERVENTIONS_TRACEBACK"):
+            raise
+        err_console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err_console.print("Interrupted; what was done is saved: start the same audit again to go on.", highlight=False)
+        sys.exit(130)

@@ -1,0 +1,147 @@
+"""Writing a run directory.
+
+Every file is written beside its place and then moved there, so that a reader never sees half of one. A directory belongs to
+one audit: the fingerprint of its configuration, less what cannot change an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from auto_interventions.config import AuditConfig
+from auto_interventions.errors import Interrupted, RunDirectoryError
+from auto_interventions.fingerprint import fingerprint
+
+RUN_SCHEMA = "auto-interventions/run@1"
+# Where vectors are kept, and how much money or time may be spent, changes no answer of a run that ends by itself.
+NOT_IDENTITY = ("store", "budget")
+
+
+def identity(config: AuditConfig) -> str:
+    """Fingerprint of what makes two audits the same audit."""
+    return fingerprint("audit", config.model_dump(mode="json", exclude=set(NOT_IDENTITY)))
+
+
+class RunDirectory:
+    """The folder of one audit. Make one with `claim` (to write) or `open` (to go on writing)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def check(cls, path: Path, config: AuditConfig) -> bool:
+        """Whether `path` already holds this very audit (a run to resume or repeat); writes nothing.
+
+        Raises:
+            RunDirectoryError: it holds another audit, or files that are no audit's.
+        """
+        if path.is_file():
+            raise RunDirectoryError(f"{path}: is a file; give --out a folder that does not exist yet")
+        if not path.exists() or not any(path.iterdir()):
+            return False
+        run = _read_json(path / "run.json")
+        if run is None or run.get("schema") != RUN_SCHEMA:
+            raise RunDirectoryError(f"{path}: holds files that are not an audit's; give --out an empty or new folder")
+        fingerprints = run.get("fingerprints")
+        if not isinstance(fingerprints, dict) or fingerprints.get("config") != identity(config):
+            raise RunDirectoryError(
+                f"{path}: holds another audit (`{run.get('name')}`, or this one with other settings); give --out another folder, or delete this one"
+            )
+        return True
+
+    @classmethod
+    def claim(cls, path: Path, config: AuditConfig) -> RunDirectory:
+        """Takes `path` for this audit, making the folder; a folder that holds this very audit is resumed.
+
+        Raises:
+            RunDirectoryError: it holds another audit, other files, or cannot be written.
+        """
+        cls.check(path, config)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirectoryError(f"{path}: cannot be made ({error.strerror}); give --out a folder that you may write to") from error
+        return cls(path)
+
+    def write_json(self, name: str, value: Mapping[str, object]) -> None:
+        """Writes one JSON file atomically.
+
+        Raises:
+            Interrupted: the disk is full or the folder cannot be written any more.
+        """
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        self._write(name, text.encode("utf-8", "backslashreplace"))
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Writes one Parquet file atomically. Lone surrogates, which Parquet cannot hold, are written as their escapes."""
+        texts = [column for column in table.columns if table[column].dtype == object or str(table[column].dtype) in ("str", "string")]
+        safe = table.assign(**{column: table[column].map(_encodable) for column in texts})
+        with self._replacing(name) as temporary:
+            safe.to_parquet(temporary, index=False)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes one UTF-8 file atomically."""
+        self._write(name, text.encode("utf-8", "backslashreplace"))
+
+    def read_json(self, name: str) -> dict[str, object] | None:
+        """The content of a JSON file; None where there is none or it is damaged."""
+        return _read_json(self.path / name)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self._replacing(name) as temporary:
+            temporary.write_bytes(data)
+
+    def _replacing(self, name: str) -> _Replacement:
+        return _Replacement(self.path / name)
+
+
+class _Replacement:
+    """Context: a temporary path that becomes `target` when the block ends well, and vanishes when it does not."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.temporary = target
+
+    def __enter__(self) -> Path:
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.target.parent, prefix=f".{self.target.name}.")
+        except OSError as error:
+            raise _unwritable(self.target, error) from error
+        os.close(handle)
+        # mkstemp makes private files; a report is there to be read by others too.
+        Path(name).chmod(0o644)
+        self.temporary = Path(name)
+        return self.temporary
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.temporary.replace(self.target)
+            return
+        self.temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(self.target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> Interrupted:
+    return Interrupted(
+        f"{target}: cannot be written ({error.strerror}); free disk space or check the folder's rights, then start the same audit again"
+    )
+
+
+def _encodable(value: object) -> object:
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+
+
+def _read_json(path: Path) -> dict[str, object] | None:
+    try:
+        value: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else None

@@ -1,0 +1,76 @@
+"""Reading a run directory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from auto_interventions.errors import RunDirectoryError
+from auto_interventions.runs.directory import RUN_SCHEMA
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory's content; the tables are read when they are asked for.
+
+    `findings` is empty while the run has not concluded.
+    """
+
+    path: Path
+    run: dict[str, Any]
+    findings: dict[str, Any]
+    ledger: dict[str, Any]
+
+    @cached_property
+    def texts(self) -> pd.DataFrame:
+        """One row a text."""
+        return _table(self.path / "texts.parquet")
+
+    @cached_property
+    def strata(self) -> pd.DataFrame:
+        """One row a stratum."""
+        return _table(self.path / "strata.parquet")
+
+    @cached_property
+    def clusters(self) -> pd.DataFrame:
+        """One row a cluster of texts."""
+        return _table(self.path / "clusters.parquet")
+
+
+def load_run(path: Path) -> Run:
+    """Opens a run directory.
+
+    Raises:
+        RunDirectoryError: it is not one, or run.json is damaged.
+    """
+    run = _json(path / "run.json")
+    if run.get("schema") != RUN_SCHEMA:
+        raise RunDirectoryError(f"{path / 'run.json'}: is not an audit's (schema {run.get('schema')!r}); give the folder of an audit of this version")
+    optional = [_json(path / name) if (path / name).is_file() else {} for name in ("findings.json", "ledger.json")]
+    return Run(path, run, *optional)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value: object = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{path}: no such file; give the folder of an audit (its --out)") from None
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: is damaged ({error}); start the same audit again to write it anew") from error
+    if not isinstance(value, dict):
+        raise RunDirectoryError(f"{path}: is damaged (holds no object); start the same audit again to write it anew")
+    return value
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{path}: no such file; the audit has not got that far: start it again to go on") from None
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: is damaged ({error}); start the same audit again to write it anew") from error

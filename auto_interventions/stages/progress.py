@@ -1,0 +1,51 @@
+"""What a stage tells whoever watches: its name, its steps, the evidence so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """One line of progress at the end of a round.
+
+    `log_e` is the natural logarithm of the overall e-value so far; `found` counts divergent strata (explore) or validated hypotheses (confirm)
+    among `of`.
+    """
+
+    phase: str
+    round: int
+    texts: int
+    log_e: float
+    found: int
+    of: int
+
+
+class Observer(Protocol):
+    """Watches an audit. Called from the thread that does the work; must be quick."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """A stage begins; `total` steps where they can be counted."""
+        ...
+
+    def advance(self, steps: int) -> None:
+        """`steps` more of the stage are done."""
+        ...
+
+    def round_ended(self, report: RoundReport) -> None:
+        """A round is complete."""
+        ...
+
+
+class Silent:
+    """Watches nothing."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Ignores it."""
+
+    def advance(self, steps: int) -> None:
+        """Ignores it."""
+
+    def round_ended(self, report: RoundReport) -> None:
+        """Ignores it."""
