@@ -105,8 +105,8 @@ class SamplingConfig(Part):
     """Texts of each further round, exploring or confirming, both models together."""
     rounds: Positive = 20
     """Exploring rounds at most."""
-    strategy: Literal["uniform"] = "uniform"
-    """Which prompts a round asks: uniform draws over the strata."""
+    strategy: Literal["active", "uniform"] = "active"
+    """Which prompts an exploring round asks. active: half of it where evidence has grown fastest, half everywhere; uniform: everywhere alike."""
     confirm_share: Share = 0.5
     """Share of `max_texts` that is kept for confirming."""
     samples_per_prompt: Positive = 1

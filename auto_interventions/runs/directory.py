@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.errors import Interrupted, RunDirectoryError
@@ -78,12 +81,13 @@ class RunDirectory:
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         self._write(name, text.encode("utf-8", "backslashreplace"))
 
-    def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Writes one Parquet file atomically. Lone surrogates, which Parquet cannot hold, are written as their escapes."""
-        texts = [column for column in table.columns if table[column].dtype == object or str(table[column].dtype) in ("str", "string")]
-        safe = table.assign(**{column: table[column].map(_encodable) for column in texts})
+    def write_table(self, name: str, columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> None:
+        """Writes one Parquet file of equally long `columns` atomically. Lone surrogates, which it cannot hold, become their escapes."""
+        safe = {
+            key: values if isinstance(values, np.ndarray) else [_encodable(value) for value in values] for key, values in columns.items()
+        }
         with self._replacing(name) as temporary:
-            safe.to_parquet(temporary, index=False)
+            pd.DataFrame(safe).to_parquet(temporary, index=False)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes one UTF-8 file atomically."""

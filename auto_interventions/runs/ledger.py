@@ -42,7 +42,9 @@ class Ledger:
     @property
     def all(self) -> StageCounts:
         """Sums over the stages."""
-        return StageCounts(**{item.name: sum(getattr(counts, item.name) for counts in self.stages.values()) for item in fields(StageCounts)})
+        return StageCounts(
+            **{item.name: sum(getattr(counts, item.name) for counts in self.stages.values()) for item in fields(StageCounts)}
+        )
 
     def as_dict(self) -> dict[str, object]:
         """The content of ledger.json."""

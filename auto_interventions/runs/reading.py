@@ -50,7 +50,9 @@ def load_run(path: Path) -> Run:
     """
     run = _json(path / "run.json")
     if run.get("schema") != RUN_SCHEMA:
-        raise RunDirectoryError(f"{path / 'run.json'}: is not an audit's (schema {run.get('schema')!r}); give the folder of an audit of this version")
+        raise RunDirectoryError(
+            f"{path / 'run.json'}: is not an audit's (schema {run.get('schema')!r}); give the folder of an audit of this version"
+        )
     optional = [_json(path / name) if (path / name).is_file() else {} for name in ("findings.json", "ledger.json")]
     return Run(path, run, *optional)
 

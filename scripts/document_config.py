@@ -1,0 +1,101 @@
+"""Writes docs/audit-file.md from the docstrings of the configuration; with --check fails when it is out of date."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from auto_interventions.config import AuditConfig, Part
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "audit-file.md"
+HEAD = """# The audit file
+
+Generated from `auto_interventions/config.py` by `make docs`. An audit file is YAML; an unknown key is an error that names the nearest
+known one. Paths are relative to the file. `--set a.b=c` on the command line overrides a field.
+
+A whole one:
+
+```yaml
+name: my-audit
+base: {model: path-or-hub-id}
+intervention: {model: path-or-hub-id, adapter: path-to-lora}
+prompts: {source: file, path: prompts.jsonl, strata: auto}
+```
+
+Everything else has a default.
+"""
+
+
+def kind_of(annotation: Any) -> str:
+    """A reader's name for a type."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return " \\| ".join(f"`{choice}`" for choice in get_args(annotation))
+    if origin in (Union, types.UnionType):
+        return " \\| ".join(kind_of(choice) for choice in get_args(annotation))
+    if annotation is type(None):
+        return "`null`"
+    if origin is tuple:
+        return "list"
+    return {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping"}.get(
+        annotation, getattr(annotation, "__name__", "value")
+    )
+
+
+def default_of(field: FieldInfo) -> str:
+    """How a field's default reads in YAML."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, Part):
+        return "see below"
+    if value is None:
+        return "`null`"
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def table(part: type[Part]) -> list[str]:
+    """The rows of one part's fields."""
+    rows = ["| field | what it is | values | default |", "| --- | --- | --- | --- |"]
+    for name, field in part.model_fields.items():
+        values = f"[{name}](#{name})" if _is_part(field) and name not in ("base",) else kind_of(field.annotation)
+        if name in ("base", "intervention"):
+            values = "[subject](#base-intervention)"
+        rows.append(f"| `{name}` | {(field.description or '').strip()} | {values} | {default_of(field)} |")
+    return rows
+
+
+def _is_part(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, Part)
+
+
+def document() -> str:
+    """The whole page."""
+    lines = [HEAD, "## Top level", "", *table(AuditConfig)]
+    for name, field in AuditConfig.model_fields.items():
+        if not _is_part(field) or name == "intervention":
+            continue
+        part: Any = field.annotation
+        title = "base, intervention" if name == "base" else name
+        lines += ["", f"## {title}", "", (part.__doc__ or "").strip(), "", *table(part)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Writes or checks the page."""
+    page = document()
+    if "--check" in sys.argv:
+        if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != page:
+            sys.stderr.write("docs/audit-file.md is out of date: run `make docs`\n")
+            return 1
+        return 0
+    TARGET.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
