@@ -1,0 +1,81 @@
+"""Which clusters grew and which shrank: the share of each model's texts in each cluster, clustered by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from auto_interventions.records import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterShares:
+    """Arrays (clusters,): counts of texts, mean shares over prompts, their difference and its standard error.
+
+    `difference` is intervention − base; the standard error is NaN with fewer than two prompts.
+    """
+
+    base_texts: IntArray
+    intervention_texts: IntArray
+    base_share: FloatArray
+    intervention_share: FloatArray
+    difference: FloatArray
+    standard_error: FloatArray
+
+
+def cluster_shares(
+    labels_base: IntArray,
+    labels_intervention: IntArray,
+    prompts_base: Sequence[str],
+    prompts_intervention: Sequence[str],
+    clusters: int,
+) -> ClusterShares:
+    """Shares of `clusters` under both models, from the label and the prompt id of each text.
+
+    The prompt is the unit: a prompt's share is the mean over its texts, the model's share the mean over the prompts that both
+    models answered, so that a prompt with many texts weighs as much as one with few. Where every text is one answer of a pair
+    this is the plain share. Negative labels (not embedded) do not count. A plain estimate: it describes, it tests nothing.
+
+    Raises:
+        ValueError: labels and prompts of different lengths, or a label ≥ `clusters`.
+    """
+    names, of_text = np.unique(np.concatenate([np.asarray(prompts_base), np.asarray(prompts_intervention)]), return_inverse=True)
+    rows_base, rows_intervention = of_text[: len(prompts_base)], of_text[len(prompts_base) :]
+    base, asked_base = _by_prompt(labels_base, rows_base, len(names), clusters)
+    intervention, asked_intervention = _by_prompt(labels_intervention, rows_intervention, len(names), clusters)
+    paired = asked_base & asked_intervention
+    base, intervention, prompts = base[paired], intervention[paired], max(1, int(paired.sum()))
+    difference = intervention - base
+    mean = _sums(difference) / prompts
+    variance = np.maximum(_sums(difference.multiply(difference)) / prompts - mean**2, 0)
+    return ClusterShares(
+        base_texts=_counts(labels_base, clusters),
+        intervention_texts=_counts(labels_intervention, clusters),
+        base_share=_sums(base) / prompts,
+        intervention_share=_sums(intervention) / prompts,
+        difference=mean,
+        standard_error=np.sqrt(variance / (prompts - 1)) if prompts > 1 else np.full(clusters, np.nan),
+    )
+
+
+def _by_prompt(labels: IntArray, prompts: IntArray, count: int, clusters: int) -> tuple[csr_matrix, BoolArray]:
+    """(count, clusters) sparse: each prompt's share of texts in each cluster; and which prompts have texts at all."""
+    if len(labels) != len(prompts):
+        raise ValueError(f"{len(labels)} labels but {len(prompts)} prompts; give one of each a text")
+    if len(labels) and labels.max() >= clusters:
+        raise ValueError(f"label {labels.max()} does not fit {clusters} clusters")
+    kept = labels >= 0
+    texts = np.bincount(prompts[kept], minlength=count)
+    weights = 1 / texts[prompts[kept]]
+    return csr_matrix((weights, (prompts[kept], labels[kept])), shape=(count, clusters)), texts > 0
+
+
+def _sums(matrix: csr_matrix) -> FloatArray:
+    return np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
+
+
+def _counts(labels: IntArray, clusters: int) -> IntArray:
+    return np.bincount(labels[labels >= 0], minlength=clusters).astype(np.int64)

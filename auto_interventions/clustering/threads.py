@@ -1,0 +1,19 @@
+"""One thread for numerical libraries, so that the same vectors give the same bits.
+
+With several threads the order in which partial sums are added depends on who finishes first, and k-means can amplify the last
+bit into another partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """BLAS and OpenMP use one thread inside this block."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
