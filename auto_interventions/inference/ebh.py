@@ -1,0 +1,103 @@
+"""e-BH: which of many hypotheses to reject, and the gatekeeper over all of them. All in logarithms, for e-values overflow.
+
+Formula.  Sort the e-values downwards, e_(1) ≥ … ≥ e_(H). Reject the k̂ largest, where
+
+    k̂ = max { k : e_(k) ≥ H / (α k) }.
+
+The false discovery rate is at most α · H₀/H under *any* dependence between the e-values, and at any common stopping time when they come
+from e-processes in one filtration (as ours do: each pair is symmetric given everything seen so far, in all strata and for all
+hypotheses).
+
+Gatekeeper.  FDR control alone lets an audit of two identical models report something now and then, and two families (strata, hypotheses)
+would share the blame. So nothing is reported unless the *overall* e-value reaches 1/α:
+
+    E = ( W_global + mean_s W_s + mean_h W_h ) / 3.
+
+If the models are identical each of the three is a martingale that starts at 1, so is their mean, and by Ville P(sup E ≥ 1/α) ≤ α: the
+chance that an audit of identical models ever says anything is at most α, peeking included. If they differ, the gate only removes
+rejections, so e-BH's FDR bound stands. Averages (not products) keep this true under any dependence.
+
+What it does not say: a rejected stratum or sentence is one where the models differ *somewhere*; the size is `effects`' to say.
+
+Edge cases.  No e-values: nothing rejected; log-mean of an empty family is 0 (capital that was never staked is still 1). NaN is an
+error: a hypothesis without evidence has e-value 1, log 0. −inf (ruin) is allowed, +inf is rejected first.
+
+Sources: Wang & Ramdas 2022, "False discovery rate control with e-values", JRSS-B, arXiv:2009.02824, section 3;
+Ramdas, Grünwald, Vovk & Shafer 2023, "Game-theoretic statistics and safe anytime-valid inference", arXiv:2210.01948 (Ville, averaging).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+
+from auto_interventions.records import BoolArray, FloatArray
+
+
+def e_bh(log_e: ArrayLike, alpha: float) -> BoolArray:
+    """Which hypotheses e-BH rejects at level `alpha`.
+
+    Args:
+        log_e: (H,) natural logs of the e-values of *all* hypotheses ever proposed.
+        alpha: false discovery rate, in (0, 1).
+
+    Returns:
+        (H,) booleans.
+
+    Raises:
+        ValueError: NaN, or alpha outside (0, 1).
+
+    >>> e_bh(np.log([200.0, 90.0, 1.0, 0.1]), alpha=0.05)     # thresholds 80/1, 80/2, …
+    array([ True,  True, False, False])
+    """
+    values = _checked(log_e)
+    _check_alpha(alpha)
+    if values.size == 0:
+        return np.zeros(0, dtype=np.bool_)
+    count = len(values)
+    thresholds = np.log(count / alpha) - np.log(np.arange(1, count + 1))
+    passed = np.flatnonzero(np.sort(values)[::-1] >= thresholds)
+    return values >= thresholds[passed[-1]] if passed.size else np.zeros(count, dtype=np.bool_)
+
+
+def overall_log_e(log_global: float, log_strata: ArrayLike, log_hypotheses: ArrayLike) -> float:
+    """Log of the e-value against "the models are identical" (the gatekeeper's).
+
+    Args:
+        log_global: log of the wealth of all explored pairs.
+        log_strata: (S,) logs of the strata's wealths.
+        log_hypotheses: (H,) logs of the hypotheses' wealths; empty before confirming.
+
+    Raises:
+        ValueError: NaN.
+
+    >>> round(overall_log_e(0.0, [0.0, 0.0], []), 12)
+    0.0
+    """
+    parts = [float(_checked([log_global])[0]), log_mean_exp(log_strata), log_mean_exp(log_hypotheses)]
+    return log_mean_exp(parts)
+
+
+def gate_is_open(log_overall: float, alpha: float) -> bool:
+    """Whether anything at all may be reported: overall e-value ≥ 1/alpha."""
+    _check_alpha(alpha)
+    return bool(log_overall >= -np.log(alpha))
+
+
+def log_mean_exp(log_e: ArrayLike) -> float:
+    """log of the mean of exp(log_e); 0 if there is none. The mean of e-values is an e-value, whatever their dependence."""
+    values = _checked(log_e)
+    return float(logsumexp(values) - np.log(len(values))) if values.size else 0.0
+
+
+def _checked(log_e: ArrayLike) -> FloatArray:
+    values = np.asarray(log_e, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError("log e-values must not be NaN: a hypothesis without evidence has log e-value 0")
+    return values
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie strictly between 0 and 1, not {alpha}")

@@ -1,0 +1,155 @@
+"""How large a difference is, and where: rates, their difference with an interval, AUC, and strata. The prompt is the unit.
+
+Formula.  For prompt i let b_i, c_i ∈ [0, 1] be the mean scores of base and intervention over its texts, and d_i = c_i − b_i ∈ [−1, 1].
+
+    difference = mean d_i,   interval = betting confidence sequence of (d_i) at level 1 − α   (`intervals`)
+    AUC        = ½ + ½ · mean over prompts of the mean of sign(score_intervention − score_base) over the prompt's pairs
+
+One private partition by prompt feeds all of them, so they cannot disagree: samples of a prompt share its topic, and only prompts are
+independent. AUC is the paired one, P(intervention > base) + ½ P(tie) for two texts of one prompt; for yes/no scores it is ½ +
+difference/2.
+
+Strata.  d̂_s = mean of d_i in stratum s, with n_s prompts. Small strata scatter; the point shown is pulled towards the whole as far as
+the scatter between strata is explained by chance (empirical Bayes; τ² by DerSimonian & Laird, never negative):
+
+    d̃_s = d̂ + τ²/(τ² + v_s) · (d̂_s − d̂),      v_s = σ_s²/n_s,  σ_s² pooled with three prompts' worth of the common variance.
+
+The stratum's interval is its own confidence sequence, not shrunk, so it keeps its coverage; a shrunk point that leaves it is moved to
+its end.
+
+What it says: the average over prompts like those of the pool. What it does not: a cause; that every prompt shows it; joint coverage of
+all strata at once (each interval has its own α).
+
+Edge cases.  NaN = a prompt not judged on that side: left out on both. Nothing judged: zero difference, interval [−1, 1], AUC ½. A
+stratum of one prompt has an interval close to [−1, 1]; a stratum without prompts is not listed.
+
+Sources: Waudby-Smith & Ramdas 2023 (arXiv:2010.09686); Miller 2024, "Adding error bars to evals", arXiv:2411.00640, section 2.2
+(clustering by question); DerSimonian & Laird 1986, Controlled Clinical Trials 7:177–188; Morris 1983, JASA 78:47–55 (empirical Bayes)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auto_interventions.inference.intervals import confidence_sequence
+from auto_interventions.records import FloatArray, IntArray, StratumEffect
+
+_PRIOR_PROMPTS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Size and place of one difference. `difference` is intervention − base; `prompts` counts the judged ones."""
+
+    base_rate: float
+    intervention_rate: float
+    difference: float
+    interval: tuple[float, float]
+    auc: float
+    strata: tuple[StratumEffect, ...]
+    prompts: int
+
+
+def estimate_effect(
+    base: FloatArray,
+    intervention: FloatArray,
+    strata: IntArray,
+    stratum_names: Sequence[str],
+    alpha: float,
+    ordering: FloatArray | None = None,
+    weights: FloatArray | None = None,
+    planned: int | None = None,
+) -> Effect:
+    """The effect over prompts in the order in which they were drawn.
+
+    Args:
+        base, intervention: (n,) mean score of each prompt's texts, in [0, 1]; NaN = not judged.
+        strata: (n,) index of each prompt's stratum into `stratum_names`.
+        alpha: 1 − coverage of each interval.
+        ordering: (n,) mean over the prompt's pairs of sign(score_intervention − score_base); None takes the sign of the means (exact for
+            one pair a prompt).
+        weights: (n,) importance weights if prompts were not drawn uniformly (`confidence_sequence`).
+        planned: how many prompts were planned beforehand; narrows the intervals.
+
+    Raises:
+        ValueError: a score outside [0, 1], or arrays of different lengths.
+
+    >>> effect = estimate_effect(np.zeros(200), np.tile([0.0, 1.0], 100), np.zeros(200, dtype=np.int64), ["all"], 0.05, planned=200)
+    >>> effect.difference, effect.auc, [round(end, 1) for end in effect.interval]
+    (0.5, 0.75, [0.4, 0.6])
+    """
+    if not len(base) == len(intervention) == len(strata):
+        raise ValueError(f"one entry a prompt is needed, not {len(base)}, {len(intervention)} and {len(strata)}")
+    judged = ~(np.isnan(base) | np.isnan(intervention))
+    total = int(judged.sum())
+    if not total:
+        return Effect(0.0, 0.0, 0.0, (-1.0, 1.0), 0.5, (), 0)
+    before, after, where = base[judged], intervention[judged], strata[judged]
+    _check_scores(before, after)
+    differences = after - before
+    signs = np.sign(differences) if ordering is None else ordering[judged]
+    weight = np.ones(total) if weights is None else weights[judged] / weights[judged].mean()
+    pooled = float((weight * differences).mean())
+    interval = confidence_sequence(differences, -1, 1, alpha, None if weights is None else weights[judged], planned)
+    return Effect(
+        base_rate=float((weight * before).mean()),
+        intervention_rate=float((weight * after).mean()),
+        difference=pooled,
+        interval=_including(interval, pooled),
+        auc=float(0.5 + (weight * signs).mean() / 2),
+        strata=_strata(differences, where, stratum_names, pooled, alpha, planned),
+        prompts=total,
+    )
+
+
+def _strata(
+    differences: FloatArray, strata: IntArray, names: Sequence[str], pooled: float, alpha: float, planned: int | None
+) -> tuple[StratumEffect, ...]:
+    present = np.unique(strata)
+    groups = [differences[strata == stratum] for stratum in present]
+    means = np.array([group.mean() for group in groups])
+    counts = np.array([len(group) for group in groups])
+    shrunk = shrink(means, _variances(groups, counts), pooled)
+    effects: list[StratumEffect] = []
+    for stratum, group, point in zip(present, groups, shrunk, strict=True):
+        share = None if planned is None else max(1, round(planned * len(group) / len(differences)))
+        lo, hi = _including(confidence_sequence(group, -1, 1, alpha, planned=share), float(group.mean()))
+        effects.append(StratumEffect(names[int(stratum)], float(np.clip(point, lo, hi)), (lo, hi), len(group)))
+    return tuple(effects)
+
+
+def shrink(means: FloatArray, variances: FloatArray, towards: float) -> FloatArray:
+    """Empirical-Bayes points: `means` (S,) with sampling `variances` (S,) pulled towards `towards`, all of the way where their scatter is
+    no more than the variances explain.
+
+    >>> shrink(np.array([0.1, 0.3]), np.array([0.04, 0.04]), 0.2)
+    array([0.2, 0.2])
+    """
+    if len(means) < 2 or not np.any(variances > 0):
+        return means
+    weights = 1 / np.maximum(variances, 1e-12)
+    centre = (weights * means).sum() / weights.sum()
+    excess = float((weights * (means - centre) ** 2).sum()) - (len(means) - 1)
+    between = max(0.0, excess / float(weights.sum() - (weights**2).sum() / weights.sum()))
+    return towards + between / (between + np.maximum(variances, 1e-12)) * (means - towards)
+
+
+def _variances(groups: list[FloatArray], counts: IntArray) -> FloatArray:
+    """Sampling variance of each stratum's mean; a stratum of few prompts borrows the common variance."""
+    squares = np.array([((group - group.mean()) ** 2).sum() for group in groups])
+    freedom = float((counts - 1).sum())
+    common = float(squares.sum()) / freedom if freedom > 0 else 0.25
+    return (squares + _PRIOR_PROMPTS * common) / (counts - 1 + _PRIOR_PROMPTS) / counts
+
+
+def _including(interval: tuple[float, float], point: float) -> tuple[float, float]:
+    """Never an interval without its own point: widening keeps coverage."""
+    return min(interval[0], point), max(interval[1], point)
+
+
+def _check_scores(base: FloatArray, intervention: FloatArray) -> None:
+    for scores in (base, intervention):
+        if scores.min() < 0 or scores.max() > 1:
+            raise ValueError("scores must lie in [0, 1] (NaN = not judged)")
