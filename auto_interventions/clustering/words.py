@@ -11,10 +11,38 @@ from auto_interventions.records import IntArray
 
 _WORD = r"[^\W\d_][\w'’]+"  # two characters or more, the first a letter
 # The list of function words lacks the contracted ones.
-_CONTRACTED = (
-    "aren't can't couldn't didn't doesn't don't hadn't hasn't haven't he's i'd i'll i'm i've isn't it's let's she's shouldn't that's "
-    "there's they're wasn't we're weren't what's won't wouldn't you're you've"
-).split()
+_CONTRACTED = [
+    "aren't",
+    "can't",
+    "couldn't",
+    "didn't",
+    "doesn't",
+    "don't",
+    "hadn't",
+    "hasn't",
+    "haven't",
+    "he's",
+    "i'd",
+    "i'll",
+    "i'm",
+    "i've",
+    "isn't",
+    "it's",
+    "let's",
+    "she's",
+    "shouldn't",
+    "that's",
+    "there's",
+    "they're",
+    "wasn't",
+    "we're",
+    "weren't",
+    "what's",
+    "won't",
+    "wouldn't",
+    "you're",
+    "you've",
+]
 
 
 def typical_words(texts: Sequence[str], labels: IntArray, clusters: int, top: int = 3) -> list[list[str]]:
@@ -30,7 +58,7 @@ def typical_words(texts: Sequence[str], labels: IntArray, clusters: int, top: in
     rows = np.flatnonzero(labels >= 0)
     vectorizer = CountVectorizer(binary=True, lowercase=True, token_pattern=_WORD, stop_words=_function_words())
     try:
-        present: csr_matrix = vectorizer.fit_transform([texts[row] for row in rows.tolist()])
+        present = csr_matrix(vectorizer.fit_transform([texts[row] for row in rows.tolist()]))
     except ValueError:  # no words at all: no or empty texts, digits or function words only
         return [[] for _ in range(clusters)]
     forms, present = _by_stem(vectorizer.get_feature_names_out().tolist(), present)
@@ -48,7 +76,7 @@ def typical_words(texts: Sequence[str], labels: IntArray, clusters: int, top: in
 
 
 def _by_stem(words: list[str], present: csr_matrix) -> tuple[list[str], csr_matrix]:
-    """The most frequent form of each stem, and which texts hold the stem: (texts, stems) of 0 and 1."""
+    """The most frequent form of each stem, and which texts hold the stem: (texts, stems) of 0.0 and 1.0."""
     from snowballstemmer import stemmer
 
     counts: list[int] = np.asarray(present.sum(axis=0)).ravel().tolist()
@@ -60,7 +88,7 @@ def _by_stem(words: list[str], present: csr_matrix) -> tuple[list[str], csr_matr
         if column not in best or counts[word] > counts[best[column]]:
             best[column] = word
     grouping = csr_matrix((np.ones(len(words)), (np.arange(len(words)), column_of)), shape=(len(words), len(columns)))
-    return [words[best[column]] for column in range(len(columns))], csr_matrix((present @ grouping).minimum(1))
+    return [words[best[column]] for column in range(len(columns))], csr_matrix(csr_matrix(present @ grouping) > 0, dtype=np.float64)
 
 
 def _function_words() -> list[str]:
