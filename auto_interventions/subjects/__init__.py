@@ -1,0 +1,56 @@
+"""Where texts come from: live models and recorded texts, behind one Protocol.
+
+`open_subject` gives one side of an audit, `check_subject` says beforehand what is wrong with it. Nothing here imports torch until a
+live model is opened.
+"""
+
+from __future__ import annotations
+
+from auto_interventions.config import SamplingConfig, SubjectConfig
+from auto_interventions.records import Role
+from auto_interventions.stores import Store
+from auto_interventions.subjects.base import Job, Progress, Request, Subject, jobs_of
+from auto_interventions.subjects.recorded import RecordedSubject, RecordedTexts, check_pairing, read_recorded
+
+__all__ = [
+    "Job",
+    "Progress",
+    "RecordedSubject",
+    "RecordedTexts",
+    "Request",
+    "Subject",
+    "check_pairing",
+    "check_subject",
+    "jobs_of",
+    "open_subject",
+    "read_recorded",
+]
+
+
+def open_subject(config: SubjectConfig, role: Role, sampling: SamplingConfig, store: Store | None) -> Subject:
+    """One side of an audit. A live model is loaded when its first text is wanted; with a `store`, only for texts that are not there.
+
+    Raises:
+        SubjectError: recorded texts that cannot be read; a live model raises it when it is first used.
+    """
+    if config.texts is not None:
+        return RecordedSubject(RecordedTexts.read(config.texts, (role,)), role, sampling.seed, config.label)
+    from auto_interventions.subjects.live import LiveSubject
+    from auto_interventions.subjects.stored import StoredSubject
+
+    live = LiveSubject(config, role, sampling)
+    return live if store is None else StoredSubject(live, role, sampling, store)
+
+
+def check_subject(config: SubjectConfig, role: Role) -> None:
+    """Finds out cheaply whether the side can answer: files, architecture, tokenizer, template, whether the adapter fits; no weights are read.
+
+    Raises:
+        SubjectError: one sentence with the field, the file and the fix.
+    """
+    if config.texts is not None:
+        RecordedTexts.read(config.texts, (role,))
+        return
+    from auto_interventions.subjects.live import check_live
+
+    check_live(config, role)

@@ -1,0 +1,222 @@
+"""A live model as a subject: prompts in, texts out, in batches of prompts of about the same length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auto_interventions.config import SamplingConfig, SubjectConfig
+from auto_interventions.errors import SubjectError
+from auto_interventions.fingerprint import fingerprint, generator
+from auto_interventions.records import Generation, Prompt, Role
+from auto_interventions.subjects.base import Job, Progress, Request, SilenceGuard, jobs_of
+from auto_interventions.subjects.chat import Codec
+from auto_interventions.subjects.sources import (
+    SMALL_FILES,
+    check_adapter_files,
+    check_model_files,
+    folder_fingerprint,
+    folder_of,
+    hub_folder,
+    local_folder,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from auto_interventions.subjects.loading import ModelFacts
+
+# Prompts share a batch when the longest is at most this much longer than the shortest: tokens, or a share of the shortest.
+PADDING_TOKENS = 3
+PADDING_SHARE = 0.125
+
+
+class LiveSubject:
+    """A causal language model that is loaded when its first text is wanted.
+
+    Two subjects of the same model share one loaded base. Thread-safe: two subjects may generate at once.
+    """
+
+    def __init__(self, config: SubjectConfig, role: Role, sampling: SamplingConfig) -> None:
+        if config.model is None:
+            raise SubjectError(f"{role}: has recorded `texts`, not a live model; give a `model`")
+        self._config = config
+        self._role: Role = role
+        self._sampling = sampling
+        self._guard = SilenceGuard(role, config.label)
+
+    @property
+    def label(self) -> str:
+        """What people call this side."""
+        return self._config.label
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of weights, tokenizer, adapter, number format and the way prompts are wrapped.
+
+        The device is left out: its kernels differ in the last bits only. Two copies of one model are the same subject.
+        """
+        adapter = folder_fingerprint(self._adapter) if self._adapter is not None else None
+        return fingerprint("live", folder_fingerprint(self._folder), adapter, self._dtype, self._codec.chats, self._config.system_prompt)
+
+    def available(self, prompt: Prompt) -> int | None:
+        """None: a live model gives as many samples as are asked for."""
+        return None
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Generation]:
+        """The texts in the order of requests × samples.
+
+        Raises:
+            SubjectError: a prompt that leaves no room in the model's context, NaN logits, or nothing but empty texts.
+        """
+        jobs = jobs_of(requests)
+        answers: dict[int, Generation] = {}
+        for batch in self.plan(jobs):
+            texts = self.run(batch)
+            answers.update((job.position, text) for job, text in zip(batch, texts, strict=True))
+            self._guard.listen(texts)
+            if progress is not None:
+                progress(len(texts))
+        return [answers[job.position] for job in jobs]
+
+    def plan(self, jobs: Sequence[Job]) -> list[list[Job]]:
+        """Batches of jobs: sorted by length, the samples of a prompt together, each batch within `batch_tokens`.
+
+        Depends on the jobs alone, so the same round makes the same batches again after a kill.
+
+        Raises:
+            SubjectError: a prompt that leaves no room in the model's context.
+        """
+        groups: dict[str, list[Job]] = {}
+        for job in jobs:
+            groups.setdefault(job.prompt.text, []).append(job)
+        lengths = {text: self._checked_length(text) for text in groups}
+        batches: list[list[Job]] = []
+        batch: list[Job] = []
+        shortest = 0
+        for text in sorted(groups, key=lambda text: (lengths[text], text)):
+            length = lengths[text]
+            rows = max(1, self._sampling.batch_tokens // (length + self._sampling.max_new_tokens))
+            spread = max(PADDING_TOKENS, int(PADDING_SHARE * shortest)) if self._facts.pads else 0
+            if batch and (length - shortest > spread or len(batch) + len(groups[text]) > rows):
+                batches.append(batch)
+                batch = []
+            shortest = shortest if batch else length
+            batch = [*batch, *groups[text]]
+            while len(batch) > rows:
+                batches.append(batch[:rows])
+                batch = batch[rows:]
+        return [*batches, batch] if batch else batches
+
+    def run(self, batch: Sequence[Job]) -> list[Generation]:
+        """The texts of one batch, in its order.
+
+        Raises:
+            SubjectError: the model's logits are NaN.
+        """
+        from auto_interventions.subjects.sampling import NotANumber, sample_batch
+
+        texts = list(dict.fromkeys(job.prompt.text for job in batch))
+        places = {text: place for place, text in enumerate(texts)}
+        prompts = [self._codec.encode(text) for text in texts]
+        try:
+            drawn = sample_batch(
+                self._model,
+                prompts,
+                [places[job.prompt.text] for job in batch],
+                self._uniforms(batch),
+                self._codec.stop_ids,
+                self._sampling.temperature,
+                self._sampling.top_p,
+            )
+        except NotANumber:
+            raise SubjectError(
+                f"{self._role}: {self.label} answers NaN in {self._dtype}; set `{self._role}.quantization: "
+                f"{'fp32' if self._dtype == 'bf16' else 'bf16'}`, or check its weights"
+            ) from None
+        return [
+            Generation(
+                self._role, job.prompt, job.sample, self._codec.decode(prompts[places[job.prompt.text]], row.ids), row.tokens, row.finished
+            )
+            for job, row in zip(batch, drawn, strict=True)
+        ]
+
+    def _uniforms(self, batch: Sequence[Job]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        """(jobs, new tokens): every text's own stream, seeded by what it is."""
+        numbers = np.empty((len(batch), self._sampling.max_new_tokens), dtype=np.float32)
+        for row, job in enumerate(batch):
+            generator("sample", self._sampling.seed, self._role, job.prompt.text, job.sample).random(dtype=np.float32, out=numbers[row])
+        return numbers
+
+    def _checked_length(self, text: str) -> int:
+        length = len(self._codec.encode(text))
+        limit, new = self._facts.context, self._sampling.max_new_tokens
+        if limit is not None and length + new > limit:
+            raise SubjectError(
+                f"{self._role}: {self.label} has room for {limit} tokens, but the prompt {text[:60]!r} takes {length} and "
+                f"`sampling.max_new_tokens` {new}; shorten one of them"
+            )
+        return length
+
+    @cached_property
+    def _folder(self) -> Path:
+        return folder_of(str(self._config.model), self._config.revision, f"{self._role}.model")
+
+    @cached_property
+    def _adapter(self) -> Path | None:
+        return None if self._config.adapter is None else folder_of(self._config.adapter, None, f"{self._role}.adapter")
+
+    @cached_property
+    def _dtype(self) -> str:
+        from auto_interventions.subjects.loading import dtype_name
+
+        return dtype_name(self._folder, self._config.quantization)
+
+    @cached_property
+    def _codec(self) -> Codec:
+        from auto_interventions.subjects.loading import load_tokenizer
+
+        field = f"{self._role}.model"
+        return Codec(load_tokenizer(self._folder, field), self._config, self._role, self._facts.stop_ids)
+
+    @cached_property
+    def _facts(self) -> ModelFacts:
+        from auto_interventions.subjects.loading import model_facts
+
+        return model_facts(self._folder, f"{self._role}.model")
+
+    @cached_property
+    def _model(self) -> PreTrainedModel:
+        from auto_interventions.subjects.loading import load_adapted, load_model
+
+        base = load_model(self._folder, self._dtype, f"{self._role}.model")
+        if self._adapter is None:
+            return base
+        self._base = base  # held, so that the other side's base is this very model
+        return load_adapted(base, self._folder, self._adapter, self._dtype, f"{self._role}.adapter")
+
+
+def check_live(config: SubjectConfig, role: Role) -> None:
+    """Everything that can be known about a live model without its weights. Of a hub model only the small files are fetched.
+
+    Raises:
+        SubjectError: what is missing or does not fit.
+    """
+    from auto_interventions.subjects.loading import check_adapter, empty_model, load_tokenizer, model_facts
+
+    field = f"{role}.model"
+    folder = local_folder(str(config.model), config.revision, field)
+    if folder is not None:
+        check_model_files(folder, field)
+    else:
+        folder = hub_folder(str(config.model), config.revision, field, SMALL_FILES)
+    facts = model_facts(folder, field)
+    Codec(load_tokenizer(folder, field), config, role, facts.stop_ids)
+    if config.adapter is not None:
+        adapter = folder_of(config.adapter, None, f"{role}.adapter")
+        check_adapter_files(adapter, f"{role}.adapter")
+        check_adapter(empty_model(folder, field), adapter, f"{role}.adapter")

@@ -1,0 +1,111 @@
+"""A live subject behind a store: a text is generated once, for whoever asks for it again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+
+from auto_interventions.config import SamplingConfig
+from auto_interventions.fingerprint import fingerprint
+from auto_interventions.records import Generation, Prompt, Role
+from auto_interventions.stores import Store
+from auto_interventions.subjects.base import Job, Progress, Request, SilenceGuard, jobs_of
+from auto_interventions.subjects.live import LiveSubject
+
+# Raise it when a change of code changes texts: sampling, wrapping of prompts, decoding.
+GENERATION_VERSION = 1
+
+
+class StoredSubject:
+    """A `LiveSubject` whose texts are looked up first; new ones are written batch by batch, so a kill loses one batch at most.
+
+    `computed` and `reused` count texts. The key holds everything that can change a text: the model's fingerprint, role and
+    seed (they seed the random numbers), sampling parameters, prompt, sample number and `GENERATION_VERSION`. Batch size is left out:
+    it changes the last bits of the logits only.
+    """
+
+    def __init__(self, subject: LiveSubject, role: Role, sampling: SamplingConfig, store: Store) -> None:
+        self._subject = subject
+        self._role: Role = role
+        self._sampling = sampling
+        self._store = store
+        self._guard = SilenceGuard(role, subject.label)
+        self._counting = threading.Lock()
+        self.computed = 0
+        self.reused = 0
+
+    @property
+    def label(self) -> str:
+        """What people call this side."""
+        return self._subject.label
+
+    @property
+    def fingerprint(self) -> str:
+        """The live subject's."""
+        return self._subject.fingerprint
+
+    def available(self, prompt: Prompt) -> int | None:
+        """None: as many as are asked for."""
+        return self._subject.available(prompt)
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Generation]:
+        """The texts in the order of requests × samples; stored ones count as progress too.
+
+        Raises:
+            SubjectError: as the live subject's.
+        """
+        jobs = jobs_of(requests)
+        keys = [self.key(job.prompt, job.sample) for job in jobs]
+        answers = {
+            job.position: text
+            for job, value in zip(jobs, self._store.get_many(keys), strict=True)
+            if value is not None and (text := self._unpack(job, value)) is not None
+        }
+        with self._counting:
+            self.reused += len(answers)
+        self._guard.listen(list(answers.values()))
+        if progress is not None and answers:
+            progress(len(answers))
+        if len(answers) < len(jobs):
+            # Planned over all jobs, so that after a kill the missing batches are the very batches that a whole run makes.
+            for batch in self._subject.plan(jobs):
+                self._complete([job for job in batch if job.position not in answers], keys, answers, progress)
+        return [answers[job.position] for job in jobs]
+
+    def key(self, prompt: Prompt, sample: int) -> str:
+        """The content key of one text."""
+        sampling = self._sampling
+        content = fingerprint(
+            GENERATION_VERSION,
+            self.fingerprint,
+            self._role,
+            [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens],
+            prompt.text,
+            sample,
+        )
+        return f"generation/v{GENERATION_VERSION}/{content}"
+
+    def _complete(self, batch: list[Job], keys: list[str], answers: dict[int, Generation], progress: Progress | None) -> None:
+        if not batch:
+            return
+        texts = self._subject.run(batch)
+        self._store.put_many({keys[job.position]: _pack(text) for job, text in zip(batch, texts, strict=True)})
+        answers.update((job.position, text) for job, text in zip(batch, texts, strict=True))
+        with self._counting:
+            self.computed += len(texts)
+        self._guard.listen(texts)
+        if progress is not None:
+            progress(len(texts))
+
+    def _unpack(self, job: Job, value: bytes) -> Generation | None:
+        """None where the value is not one of ours: it is then generated again."""
+        try:
+            data = json.loads(value)
+            return Generation(self._role, job.prompt, job.sample, str(data["text"]), int(data["tokens"]), bool(data["finished"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+def _pack(generation: Generation) -> bytes:
+    return json.dumps({"text": generation.text, "tokens": generation.tokens, "finished": generation.finished}).encode()
