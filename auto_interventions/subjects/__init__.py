@@ -10,7 +10,7 @@ from auto_interventions.config import SamplingConfig, SubjectConfig
 from auto_interventions.records import Role
 from auto_interventions.stores import Store
 from auto_interventions.subjects.base import Job, Progress, Request, Subject, jobs_of
-from auto_interventions.subjects.recorded import RecordedSubject, RecordedTexts, check_pairing, read_recorded
+from auto_interventions.subjects.recorded import RecordedSubject, RecordedTexts, check_pairing, recorded_texts
 
 __all__ = [
     "Job",
@@ -23,7 +23,7 @@ __all__ = [
     "check_subject",
     "jobs_of",
     "open_subject",
-    "read_recorded",
+    "recorded_texts",
 ]
 
 
@@ -43,7 +43,9 @@ def open_subject(config: SubjectConfig, role: Role, sampling: SamplingConfig, st
 
 
 def check_subject(config: SubjectConfig, role: Role) -> None:
-    """Finds out cheaply whether the side can answer: files, architecture, tokenizer, template, whether the adapter fits; no weights are read.
+    """Finds out cheaply whether the side can answer: files, architecture, tokenizer, template, whether the adapter fits.
+
+    No weights are read.
 
     Raises:
         SubjectError: one sentence with the field, the file and the fix.

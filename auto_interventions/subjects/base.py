@@ -91,6 +91,6 @@ class SilenceGuard:
         self._silent += len(generations)
         if self._silent >= SILENT_TEXTS:
             raise SubjectError(
-                f"{self._role}: {self._label} gave {self._silent} empty texts and no other; check `chat_template` and the form of the prompts "
-                f"(does the model end at once after them?)"
+                f"{self._role}: {self._label} gave {self._silent} empty texts and no other; check `chat_template` and the form of the "
+                f"prompts (does the model end at once after them?)"
             )

@@ -54,12 +54,16 @@ class LiveSubject:
         """What people call this side."""
         return self._config.label
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """sha256 of weights, tokenizer, adapter, number format and the way prompts are wrapped.
 
         The device is left out: its kernels differ in the last bits only. Two copies of one model are the same subject.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         adapter = folder_fingerprint(self._adapter) if self._adapter is not None else None
         return fingerprint("live", folder_fingerprint(self._folder), adapter, self._dtype, self._codec.chats, self._config.system_prompt)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def model_facts(folder: Path, field: str) -> ModelFacts:
     stop: int | list[int] | None = generation.eos_token_id
     stop_ids = [] if stop is None else [stop] if isinstance(stop, int) else list(stop)
     context: int | None = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-    return ModelFacts(tuple(stop_ids), context, can_pad(kind, config))
+    return ModelFacts(tuple(stop_ids), context, can_pad(cast(type[PreTrainedModel], kind), config))
 
 
 def empty_model(folder: Path, field: str) -> PreTrainedModel:
@@ -235,7 +235,7 @@ def _same_tensors(base: PreTrainedModel) -> PreTrainedModel:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """No progress bars and no hints on stderr while transformers and PEFT load: the command line draws its own."""
     bars, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from auto_interventions.config import SubjectConfig
+from auto_interventions.config import AuditConfig, SubjectConfig
 from auto_interventions.errors import SubjectError
 from auto_interventions.fingerprint import file_fingerprint, fingerprint, generator
 from auto_interventions.records import ROLES, Generation, Prompt, Role
@@ -22,7 +22,10 @@ from auto_interventions.subjects.tables import Row, read_rows
 
 @dataclass(frozen=True, slots=True)
 class RecordedTexts:
-    """A file of recorded texts: for each role that it serves, prompt → texts in file order; prompt → stratum where the file has the column."""
+    """A file of recorded texts.
+
+    `texts`: for each role that the file serves, prompt → texts in file order; `strata`: prompt → stratum where there is the column.
+    """
 
     path: Path
     sha256: str
@@ -104,14 +107,15 @@ class RecordedSubject:
         return self._orders[prompt]
 
 
-def read_recorded(base: SubjectConfig, intervention: SubjectConfig) -> list[RecordedTexts]:
+def recorded_texts(config: AuditConfig) -> list[RecordedTexts]:
     """The files of the sides that have recorded texts, each read for the sides it serves; none for two live models.
 
     Raises:
         SubjectError: as `RecordedTexts.read`; or the two sides do not hold the same prompts.
     """
     serves: dict[str, list[Role]] = {}
-    for role, side in (("base", base), ("intervention", intervention)):
+    sides: tuple[tuple[Role, SubjectConfig], ...] = (("base", config.base), ("intervention", config.intervention))
+    for role, side in sides:
         if side.texts is not None:
             serves.setdefault(side.texts, []).append(role)
     recorded = [RecordedTexts.read(path, tuple(roles)) for path, roles in serves.items()]
@@ -128,7 +132,8 @@ def check_pairing(recorded: Sequence[RecordedTexts]) -> None:
     sides = {role: (file.path, file.texts[role]) for file in recorded for role in file.roles}
     if len(sides) < len(ROLES):
         return
-    for role, other in (ROLES, ROLES[::-1]):
+    pairs: tuple[tuple[Role, Role], ...] = (("base", "intervention"), ("intervention", "base"))
+    for role, other in pairs:
         lone = [prompt for prompt in sides[role][1] if prompt not in sides[other][1]]
         if lone:
             more = f" (and {len(lone) - 1} more)" if len(lone) > 1 else ""
@@ -155,7 +160,9 @@ def _read(path: Path, roles: tuple[Role, ...], size: int, modified: int) -> Reco
         _note_stratum(strata, row, cast(str, prompt), path)
     for role in roles:
         _check_side(texts[role], role, path)
-    frozen = {role: MappingProxyType({prompt: tuple(answers) for prompt, answers in side.items()}) for role, side in texts.items()}
+    frozen: dict[Role, Mapping[str, tuple[str, ...]]] = {
+        role: MappingProxyType({prompt: tuple(answers) for prompt, answers in side.items()}) for role, side in texts.items()
+    }
     return RecordedTexts(path, file_fingerprint(path), MappingProxyType(frozen), MappingProxyType(strata))
 
 
@@ -163,7 +170,7 @@ def _role(row: Row, path: Path) -> Role:
     model = row.values["model"]
     if model not in ROLES:
         raise SubjectError(f"{path}, {row.where}: `model` is {model!r}; it must be base or intervention")
-    return model
+    return "base" if model == "base" else "intervention"
 
 
 def _note_stratum(strata: dict[str, str], row: Row, prompt: str, path: Path) -> None:
@@ -172,7 +179,7 @@ def _note_stratum(strata: dict[str, str], row: Row, prompt: str, path: Path) -> 
         return
     if strata.setdefault(prompt, stratum) != stratum:
         raise SubjectError(
-            f"{path}, {row.where}: the prompt {_cut(prompt)} has `stratum` {stratum!r} here and {strata[prompt]!r} before; give a prompt one stratum"
+            f"{path}, {row.where}: the prompt {_cut(prompt)} has `stratum` {stratum!r} here and {strata[prompt]!r} before; keep one"
         )
 
 

@@ -85,7 +85,10 @@ class RoomyLayer(DynamicLayer):
 
 
 def can_pad(kind: type[PreTrainedModel], config: PreTrainedConfig) -> bool:
-    """Whether prompts of different lengths can share a batch: positions can be given, and no layer carries a recurrent state over the padding."""
+    """Whether prompts of different lengths can share a batch.
+
+    They can where positions can be given and no layer carries a recurrent state over the padding.
+    """
     layers = DynamicCache(config=config).layers
     return "position_ids" in inspect.signature(kind.forward).parameters and all(isinstance(layer, DynamicLayer) for layer in layers)
 
@@ -223,8 +226,8 @@ def _stop_table(stop_ids: Sequence[int], vocabulary: int) -> NDArray[np.bool_]:
 def _cut(drawn: NDArray[np.int64], stop: NDArray[np.bool_]) -> list[Drawn]:
     """Rows (rows, steps) up to their first stop token. A row without one used every step."""
     stopping = stop[drawn]
-    finished = stopping.any(axis=1)
-    ends = np.where(finished, stopping.argmax(axis=1), drawn.shape[1])
+    finished: NDArray[np.bool_] = np.asarray(stopping.any(axis=1))
+    ends: NDArray[np.int64] = np.where(finished, stopping.argmax(axis=1), drawn.shape[1])
     return [
         Drawn(row[:end].tolist(), int(end) + int(by_itself), bool(by_itself))
         for row, end, by_itself in zip(drawn, ends, finished, strict=True)

@@ -109,7 +109,7 @@ def check_model_files(folder: Path, field: str) -> None:
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         if pickled:
             raise SubjectError(
-                f"{field}: {folder} holds its weights only as {pickled[0]}, a pickle, which is never loaded; save them as model.safetensors "
+                f"{field}: {folder} holds its weights only as {pickled[0]}, a pickle, which is never loaded; save them as safetensors "
                 f"(`model.save_pretrained(…, safe_serialization=True)`)"
             )
         hint = "; this is an adapter: name it in `adapter` and its base in `model`" if (folder / ADAPTER_CONFIG).is_file() else ""

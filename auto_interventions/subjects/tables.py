@@ -60,6 +60,8 @@ def _text(value: object, column: str, where: str, path: Path, error: type[BadInp
         return value
     if isinstance(value, float) and value != value:
         return None
+    if column == "stratum" and isinstance(value, int):
+        return str(value)  # categories are often numbered
     raise error(f"{path}, {where}: `{column}` is {str(value)[:40]!r}, not a text; put it in quotes")
 
 
