@@ -153,3 +153,4 @@ class Finding:
     source: str = ""
     check: dict[str, object] | None = None
     also: tuple[str, ...] = field(default=())
+    log_e: float = 0.0

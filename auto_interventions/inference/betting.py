@@ -148,5 +148,5 @@ class Wealth:
     @property
     def fraction(self) -> float:
         """The predictable λ that the mixture stakes on the next payoff (with several bettors: their capital-weighted mean)."""
-        weights = np.exp(self.log_wealth - float(logsumexp(self.log_wealth)))
+        weights = np.exp(self.log_wealth - np.asarray(logsumexp(self.log_wealth)))
         return float((weights @ betting_grid(_is_two_sided(self.log_wealth.shape[-1]))).sum())

@@ -1,0 +1,114 @@
+"""From evidence to findings: every hypothesis ever proposed, its e-value, its size, where it happens, and the texts that show it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.state import ConfirmState, log_e_overall, validated
+from auto_interventions.exploring.state import RoundState
+from auto_interventions.inference.detectable import smallest_detectable
+from auto_interventions.inference.ebh import gate_is_open
+from auto_interventions.inference.effects import Effect
+from auto_interventions.records import Direction, Finding, Hypothesis
+
+EVIDENCE_TEXTS = 8
+LARGEST = 1e300  # JSON has no infinity; `log_e` beside it is exact
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What the audit says.
+
+    Attributes:
+        findings: all hypotheses, validated ones first, then by evidence.
+        overall: verdict, e_value, log_e, auc, smallest_detectable (design section 5).
+        divergent: numbers of the strata in which the models differ.
+    """
+
+    findings: tuple[Finding, ...]
+    overall: dict[str, object]
+    divergent: tuple[int, ...]
+
+
+def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, judges: Sequence[str] = ("predicate",)) -> Conclusion:
+    """The audit's answer from all evidence so far; may be asked after any round.
+
+    Args:
+        judges: names of the judges that scored the pairs.
+    """
+    alpha = config.inference.alpha
+    log_overall = log_e_overall(state, explored)
+    passed, log_e = validated(state, explored, alpha), state.log_e
+    findings = [
+        _finding(state, number, float(log_e[number]), bool(passed[number]), alpha, tuple(judges)) for number in range(len(state.hypotheses))
+    ]
+    findings.sort(key=lambda finding: (finding.status != "validated", -finding.log_e, finding.id))
+    detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha, seed=config.sampling.seed)
+    overall: dict[str, object] = {
+        "verdict": "different" if gate_is_open(log_overall, alpha) else "no difference found",
+        "e_value": capped_exp(log_overall),
+        "log_e": log_overall,
+        "auc": explored.auc,
+        "smallest_detectable": detectable,
+    }
+    return Conclusion(tuple(findings), overall, explored.divergent(alpha, log_e))
+
+
+def capped_exp(log_e: float) -> float:
+    """The e-value, at most 10³⁰⁰."""
+    return min(math.exp(min(log_e, 700.0)), LARGEST)
+
+
+def _finding(state: ConfirmState, number: int, log_e: float, passed: bool, alpha: float, judges: tuple[str, ...]) -> Finding:
+    hypothesis = state.hypotheses[number]
+    effect = state.effect(number, alpha)
+    more_in = _more_in(hypothesis, effect)
+    both_judged = ~np.isnan(state.scores_base[number] + state.scores_intervention[number])
+    return Finding(
+        id=hypothesis.id,
+        statement=hypothesis.statement,
+        status="validated" if passed else "not validated",
+        more_in=more_in,
+        e_value=capped_exp(log_e),
+        base_rate=effect.base_rate,
+        intervention_rate=effect.intervention_rate,
+        difference=effect.difference,
+        interval=effect.interval,
+        auc=effect.auc,
+        strata=effect.strata,
+        pairs=int(both_judged.sum()),
+        judges=judges,
+        evidence=_evidence(state, number, more_in),
+        source=hypothesis.source,
+        check=hypothesis.check,
+        also=hypothesis.also,
+        log_e=log_e,
+    )
+
+
+def _more_in(hypothesis: Hypothesis, effect: Effect) -> Direction:
+    if effect.difference == 0:
+        return hypothesis.more_in
+    return "intervention" if effect.difference > 0 else "base"
+
+
+def _evidence(state: ConfirmState, number: int, more_in: Direction) -> tuple[str, ...]:
+    """Ids of up to 8 texts of the `more_in` side that show it: first those whose partner does not, from different prompts if possible."""
+    base, intervention = state.scores_base[number], state.scores_intervention[number]
+    here, there = (intervention, base) if more_in == "intervention" else (base, intervention)
+    showing = np.flatnonzero(~np.isnan(there) & (here >= 0.5))
+    repeats: dict[int, int] = {}
+    ranked: list[tuple[int, float, int]] = []
+    for row in sorted(showing.tolist(), key=lambda row: (float(there[row] - here[row]), row)):
+        prompt = int(state.prompt_of_pair[row])
+        repeats[prompt] = repeats.get(prompt, -1) + 1
+        ranked.append((repeats[prompt], float(there[row] - here[row]), row))
+    # Pairs that only this side shows before any other; among them every prompt once before any twice.
+    ranked.sort(key=lambda entry: (entry[1] > -0.5, entry[0], entry[1], entry[2]))
+    pairs = [state.pairs[row] for _, _, row in ranked[:EVIDENCE_TEXTS]]
+    return tuple((pair.intervention if more_in == "intervention" else pair.base).id for pair in pairs)

@@ -1,0 +1,42 @@
+"""When exploring ends, and why, in words for the report. Bets stay valid under any such rule (Ville's inequality holds at every stopping
+time)."""
+
+from __future__ import annotations
+
+from auto_interventions.config import AuditConfig
+from auto_interventions.exploring.allocation import pairs_wanted
+from auto_interventions.exploring.state import RoundState
+from auto_interventions.inference.ebh import gate_is_open
+
+SETTLED_ROUNDS = 3  # the set of divergent strata must stay the same over this many rounds
+STABLE = 0.8  # adjusted Rand index between the partitions of two rounds
+
+
+def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False) -> str | None:
+    """Why exploring should end now, as a clause for the report; None to go on.
+
+    Args:
+        exhausted: the allocation has no prompt left to ask.
+    """
+    if _settled(state, config.inference.alpha):
+        divergent = len(state.history[-1].divergent)
+        return (
+            f"the evidence is settled: the models differ, and the same {divergent} of {len(state.strata)} strata stood out "
+            f"for {SETTLED_ROUNDS} rounds"
+        )
+    if state.round >= config.sampling.rounds:
+        return f"all {config.sampling.rounds} rounds are done"
+    if pairs_wanted(state, config) == 0:
+        return f"the share of max_texts for exploring is spent ({state.texts} texts)"
+    if exhausted:
+        return f"no prompt has unused texts left ({state.texts} texts)"
+    return None
+
+
+def _settled(state: RoundState, alpha: float) -> bool:
+    recent = state.history[-SETTLED_ROUNDS:]
+    if len(recent) < SETTLED_ROUNDS or not gate_is_open(state.log_e_overall, alpha):
+        return False
+    same = all(evidence.divergent == recent[-1].divergent for evidence in recent)
+    stability = recent[-1].cluster_stability
+    return same and not stability < STABLE  # NaN, not measured, does not hold it up
