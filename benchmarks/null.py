@@ -1,7 +1,8 @@
 """How often does an audit of a model against itself say anything?
 
-Each audit compares two independent sets of recorded texts of one model (the demo's base, other seeds), peeking after every round, at alpha 0.05.
-Prints the share of audits that validated anything, that flagged any stratum, and that called the models different, with 95% Clopper-Pearson intervals.
+Each audit compares two independent sets of recorded texts of one model (the demo's base, other seeds), peeking after every
+round, at alpha 0.05. Prints the share of audits that validated anything, that flagged any stratum, and that called the models
+different, with 95% Clopper-Pearson intervals.
 
     .venv/bin/python benchmarks/null.py --audits 100
 """

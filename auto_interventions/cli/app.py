@@ -34,9 +34,9 @@ def audit(
     runner: Annotated[str, typer.Option("--runner", help="Where the work runs: threads (this process).")] = "threads",
 ) -> None:
     """Audits an intervention: the main job. Starting it again resumes it."""
+    from auto_interventions.cli.watching import Watcher
     from auto_interventions.config import load_audit
     from auto_interventions.flows.starting import start_audit
-    from auto_interventions.cli.watching import Watcher
     from auto_interventions.report.console import findings_table, verdict_text
     from auto_interventions.runs import load_run
 

@@ -60,7 +60,12 @@ class Watcher(_Bar):
 
     def __enter__(self) -> Self:
         names = Text.assemble(
-            ("Audit ", "bold"), self._config.name, ": ", (self._config.base.label, "cyan"), " → ", (self._config.intervention.label, "magenta")
+            ("Audit ", "bold"),
+            self._config.name,
+            ": ",
+            (self._config.base.label, "cyan"),
+            " → ",
+            (self._config.intervention.label, "magenta"),
         )
         self.console.print(names)
         return super().__enter__()

@@ -66,7 +66,8 @@ class ServerStart:
         if self._error is not None:
             reason = str(self._error).strip().splitlines()[:1]
             raise Interrupted(
-                f"Prefect's server did not start ({''.join(reason)}); start the same audit again, or name a running server with PREFECT_API_URL"
+                f"Prefect's server did not start ({''.join(reason)}); start the same audit again, "
+                "or name a running server with PREFECT_API_URL"
             ) from self._error
 
 
@@ -83,5 +84,6 @@ def _reach(url: str) -> None:
         httpx.get(f"{url.rstrip('/')}/health", timeout=15).raise_for_status()
     except httpx.HTTPError as error:
         raise Interrupted(
-            f"PREFECT_API_URL={url}: no Prefect server answers there ({error}); start it with `prefect server start`, or unset PREFECT_API_URL"
+            f"PREFECT_API_URL={url}: no Prefect server answers there ({error}); "
+            "start it with `prefect server start`, or unset PREFECT_API_URL"
         ) from error

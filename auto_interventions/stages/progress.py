@@ -10,8 +10,8 @@ from typing import Protocol
 class RoundReport:
     """One line of progress at the end of a round.
 
-    `log_e` is the natural logarithm of the overall e-value so far; `found` counts divergent strata (explore) or validated hypotheses (confirm)
-    among `of`.
+    `log_e` is the natural logarithm of the overall e-value so far; `found` counts divergent strata (explore) or validated
+    hypotheses (confirm) among `of`.
     """
 
     phase: str

@@ -1,0 +1,46 @@
+"""Everything that can be wrong with an audit and be known cheaply is found here, before a model loads or a file is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auto_interventions.config import AuditConfig
+from auto_interventions.embedding import open_encoder
+from auto_interventions.errors import ConfigError, PromptError
+from auto_interventions.hypotheses import parse_predicate
+from auto_interventions.prompts import load_prompts
+from auto_interventions.records import ROLES
+from auto_interventions.runs import RunDirectory
+from auto_interventions.stores import open_store
+from auto_interventions.subjects import check_subject, recorded_texts
+
+# Below this many prompts neither pool can say anything.
+FEWEST_PROMPTS = 4
+# Two texts for each pool.
+FEWEST_TEXTS = 8
+
+
+def check_audit(config: AuditConfig, folder: Path) -> None:
+    """Raises the first mistake as one sentence that names the file, the field and the fix.
+
+    Raises:
+        BadInput: of the kind that fits.
+    """
+    RunDirectory.check(folder, config)
+    if config.sampling.max_texts < FEWEST_TEXTS:
+        raise ConfigError(f"`sampling.max_texts` is {config.sampling.max_texts}: an audit needs at least {FEWEST_TEXTS} texts; raise it")
+    for number, own in enumerate(config.hypotheses.own):
+        try:
+            parse_predicate(own)
+        except ConfigError as error:
+            raise ConfigError(f"`hypotheses.own.{number}`: {error}") from error
+    open_store(config.store).close()
+    for role in ROLES:
+        check_subject(getattr(config, role), role)
+    open_encoder(config.embedding)
+    prompts = load_prompts(config.prompts, recorded_texts(config), config.sampling.seed)
+    if len(prompts) < FEWEST_PROMPTS:
+        raise PromptError(
+            f"{config.prompts.path or config.base.texts}: holds {len(prompts)} distinct prompts; give at least {FEWEST_PROMPTS}: "
+            f"the prompt is the unit of inference, and half of them are kept for testing"
+        )

@@ -1,0 +1,69 @@
+"""The end of an audit: findings, tables, ledger, report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from auto_interventions.clustering import silhouette
+from auto_interventions.confirming import conclude as conclude_findings
+from auto_interventions.hypotheses import themes_of
+from auto_interventions.stages.order import Counts
+from auto_interventions.stages.tables import Map, cluster_columns, e_value, stratum_columns, text_columns
+from auto_interventions.stages.workspace import Workspace
+
+FINDINGS_SCHEMA = "auto-interventions/findings@1"
+
+
+def conclude(where: Workspace) -> Counts:
+    """Writes texts, strata, clusters and findings; then run.json says that the run is done, or stopped by its budget."""
+    where.observer.stage("concluding")
+    with where.ledger.stage("conclude"):
+        end = conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=(where.judge.name,))
+        places = Map(where)
+        where.directory.write_table("texts.parquet", text_columns(where, places))
+        where.directory.write_table("strata.parquet", stratum_columns(where, places, end.divergent))
+        where.directory.write_table("clusters.parquet", cluster_columns(where, places))
+        quality = silhouette(places.vectors, places.labels, where.config.sampling.seed) if len(places.vectors) else None
+        findings = [{**asdict(finding), "e_value": e_value(finding.log_e)} for finding in end.findings]
+        where.directory.write_json(
+            "findings.json",
+            {
+                "schema": FINDINGS_SCHEMA,
+                "name": where.config.name,
+                "alpha": where.config.inference.alpha,
+                "base": where.config.base.label,
+                "intervention": where.config.intervention.label,
+                "overall": end.overall,
+                "guarantee": guarantee(where.config.inference.alpha, len(findings)),
+                "findings": findings,
+                "themes": themes_of(end.findings),
+                "stopped_because": where.stopped_because,
+            },
+        )
+    where.status = "stopped" if where.out_of_budget else "done"
+    clusters = where.partition.clusters if where.partition is not None else 0
+    where.extra = {"clustering": {"clusters": clusters, "silhouette": quality, "stability": where.last_stability()}}
+    where.write_run()
+    return {"findings": len(findings), "validated": sum(finding.status == "validated" for finding in end.findings)}
+
+
+def guarantee(alpha: float, tested: int) -> str:
+    """What the error control of this run promises, in a paragraph."""
+    return (
+        f"If the two models were identical, this audit would have reported anything at all with probability at most {alpha:.0%}, "
+        "however its texts were chosen and whenever it stopped. "
+        f"Among the validated findings the expected share of false ones is at most {alpha:.0%} "
+        f"(e-BH over all {tested} hypotheses ever proposed). "
+        f"Each interval covers the mean difference over prompts like these with probability {1 - alpha:.0%}."
+    )
+
+
+def report(where: Workspace) -> Counts:
+    """Writes report.html from the files of the run."""
+    from auto_interventions.report import build_report
+
+    where.observer.stage("report")
+    with where.ledger.stage("report"):
+        path = build_report(where.directory.path)
+    where.write_run()
+    return {"bytes": path.stat().st_size}

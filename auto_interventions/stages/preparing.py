@@ -1,0 +1,70 @@
+"""Prompts, and whose turn it is: loading, strata, pools, and which of them a round asks."""
+
+from __future__ import annotations
+
+from auto_interventions.confirming import next_requests, plan_confirmation, why_stop_confirming
+from auto_interventions.exploring import Uniform, pairs_wanted, why_stop
+from auto_interventions.prompts import load_prompts, split, stratify
+from auto_interventions.records import Pool
+from auto_interventions.stages.order import Counts
+from auto_interventions.stages.workspace import Workspace
+from auto_interventions.subjects import Request, recorded_texts
+
+# A first round on recorded texts takes at most this share of what they hold, so that later rounds have something to bet on.
+FIRST_SHARE = 0.25
+
+
+def prepare(where: Workspace) -> Counts:
+    """Loads the bank, groups it into strata, splits it into pools."""
+    config = where.config
+    where.observer.stage("prompts")
+    with where.ledger.stage("prepare") as counts:
+        prompts = load_prompts(config.prompts, recorded_texts(config), config.sampling.seed)
+        vectors = None
+        if config.prompts.strata == "auto":
+            vectors = where.encoder.encode([prompt.text for prompt in prompts])
+            counts.embeddings_computed, counts.embeddings_cached = where.encoder.computed, where.encoder.cached
+        stratified = stratify(prompts, vectors, config.prompts, config.sampling.seed)
+        where.prompts = tuple(split(stratified, config.prompts.explore_share, config.sampling.seed))
+    where.write_run()
+    return {"prompts": len(where.prompts), "strata": len({prompt.stratum for prompt in where.prompts})}
+
+
+def plan(where: Workspace, phase: Pool, round: int) -> int:
+    """Chooses the prompts of the next round; how many pairs, 0 when the phase is over (why is noted in the workspace)."""
+    if where.out_of_time():
+        where.out_of_budget = True
+        reason, requests = f"the time budget of {where.config.budget.minutes:g} minutes is spent", []
+    else:
+        reason, requests = _plan_explore(where, round) if phase == "explore" else _plan_confirm(where)
+    where.requests[phase, round] = requests
+    if not requests:
+        where.stopped[phase] = reason
+    return sum(request.samples for request in requests)
+
+
+def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
+    config, state = where.config, where.explore_state()
+    if reason := why_stop(state, config):
+        return reason, []
+    pool = where.prompts_of("explore")
+    capacity = where.capacities(pool)
+    wanted = pairs_wanted(state, config)
+    if round == 0 and capacity:
+        wanted = min(wanted, max(2, int(sum(capacity.values()) * FIRST_SHARE)))
+    requests = Uniform().allocate(state, pool, wanted, config, capacity)
+    return why_stop(state, config, exhausted=True) or "", requests
+
+
+def _plan_confirm(where: Workspace) -> tuple[str, list[Request]]:
+    config, explored = where.config, where.explore_state()
+    if not where.hypotheses:
+        return "nothing was proposed, so there was nothing to confirm", []
+    if not where.confirm_plan:
+        pool = where.prompts_of("confirm")
+        where.confirm_plan = plan_confirmation(pool, explored.texts, len(where.hypotheses), config, where.capacities(pool))
+    state = where.confirm_state()
+    requests = list(next_requests(where.confirm_plan, state.prompts, config))
+    if reason := why_stop_confirming(state, explored, config, exhausted=not requests):
+        return reason, []
+    return "", requests

@@ -1,0 +1,127 @@
+"""The Parquet files of a run, as columns: texts, strata, clusters (their schema: docs/run-directory.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auto_interventions.clustering import Projection, cluster_shares, typical_words
+from auto_interventions.records import FloatMatrix, Generation, IntArray, Prompt
+from auto_interventions.stages.sampling import all_vectors, generations
+from auto_interventions.stages.workspace import Workspace
+
+Columns = dict[str, Sequence[object] | NDArray[Any]]
+# JSON and most readers of Parquet stop at 1.8e308.
+LARGEST_LOG_E = float(np.log(1e300))
+
+
+def e_value(log_e: float) -> float:
+    """e to the power `log_e`, capped at 1e300 so that it stays a number everywhere."""
+    return float(np.exp(min(log_e, LARGEST_LOG_E)))
+
+
+class Map:
+    """Where explored texts lie: their vectors, clusters and 2-D coordinates, in the order of `generations(explored_pairs)`."""
+
+    def __init__(self, where: Workspace) -> None:
+        self.texts: list[Generation] = generations(where.explored_pairs())
+        self.vectors: FloatMatrix = all_vectors(where) if where.vectors else np.zeros((0, 2), dtype=np.float32)
+        self.labels: IntArray = np.zeros(0, dtype=np.int64)
+        self.coordinates: FloatMatrix = np.zeros((0, 2), dtype=np.float32)
+        if where.partition is not None and len(self.vectors):
+            self.labels = where.partition.assign(self.vectors)
+            self.coordinates = Projection.fit(self.vectors).coordinates(self.vectors)
+
+
+def text_columns(where: Workspace, places: Map) -> Columns:
+    """texts.parquet: explored texts with cluster and coordinates, then confirmed ones without."""
+    confirmed = where.confirmed_pairs()
+    texts = places.texts + generations(confirmed)
+    explored = len(places.texts)
+    rounds = [pair.round for pairs in (where.explored_pairs(), confirmed) for _ in range(2) for pair in pairs]
+    rest = len(texts) - explored
+    return {
+        "id": [text.id for text in texts],
+        "model": [text.role for text in texts],
+        "prompt_id": [text.prompt.id for text in texts],
+        "prompt": [text.prompt.text for text in texts],
+        "stratum": [text.prompt.stratum for text in texts],
+        "pool": [text.prompt.pool for text in texts],
+        "round": np.array(rounds, dtype=np.int64),
+        "sample": np.array([text.sample for text in texts], dtype=np.int64),
+        "text": [text.text for text in texts],
+        "tokens": np.array([text.tokens for text in texts], dtype=np.int64),
+        "finished": np.array([text.finished for text in texts], dtype=bool),
+        "cluster": np.concatenate([places.labels, np.full(rest, -1, dtype=np.int64)]),
+        "x": np.concatenate([places.coordinates[:, 0], np.full(rest, np.nan)]).astype(np.float32),
+        "y": np.concatenate([places.coordinates[:, 1], np.full(rest, np.nan)]).astype(np.float32),
+    }
+
+
+def stratum_columns(where: Workspace, places: Map, divergent: Sequence[int]) -> Columns:
+    """strata.parquet: one row a stratum of the explore pool."""
+    state = where.explore_state()
+    position = {name: index for index, name in enumerate(state.strata)}
+    own = np.array([position[text.prompt.stratum] for text in places.texts], dtype=np.int64)
+    examples: dict[str, Prompt] = {}
+    prompts = np.zeros(len(state.strata), dtype=np.int64)
+    for prompt in where.prompts:
+        if prompt.stratum in position:
+            examples.setdefault(prompt.stratum, prompt)
+            prompts[position[prompt.stratum]] += 1
+    log_e = state.log_e_strata
+    return {
+        "stratum": list(state.strata),
+        "prompts": prompts,
+        "pairs": state.pairs_by_stratum,
+        "log_e": log_e,
+        "e_value": np.array([e_value(float(value)) for value in log_e]),
+        "divergent": np.isin(np.arange(len(state.strata)), np.array(divergent, dtype=np.int64)),
+        "pair_auc": state.auc_by_stratum,
+        **_centres(places, own, len(state.strata)),
+        "example_prompt": [examples[name].text for name in state.strata],
+    }
+
+
+def cluster_columns(where: Workspace, places: Map) -> Columns:
+    """clusters.parquet: one row a cluster of explored texts."""
+    count = where.partition.clusters if where.partition is not None else 0
+    half = len(places.texts) // 2
+    ids = [text.prompt.id for text in places.texts]
+    shares = cluster_shares(places.labels[:half], places.labels[half:], ids[:half], ids[half:], count)
+    words = typical_words([text.text for text in places.texts], places.labels, count)
+    return {
+        "cluster": np.arange(count, dtype=np.int64),
+        "texts": shares.base_texts + shares.intervention_texts,
+        "base_texts": shares.base_texts,
+        "intervention_texts": shares.intervention_texts,
+        "base_share": shares.base_share,
+        "intervention_share": shares.intervention_share,
+        "difference": shares.difference,
+        "standard_error": shares.standard_error,
+        **_centres(places, places.labels, count),
+        "words": [" · ".join(own) for own in words],
+        "typical_text_id": _typical(where, places, count),
+    }
+
+
+def _centres(places: Map, labels: IntArray, count: int) -> dict[str, NDArray[np.float32]]:
+    """Mean coordinates of each label's texts; NaN where it has none."""
+    sizes = np.bincount(labels, minlength=count).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        means = [np.bincount(labels, weights=places.coordinates[:, axis], minlength=count) / sizes for axis in (0, 1)]
+    return {"x": means[0].astype(np.float32), "y": means[1].astype(np.float32)}
+
+
+def _typical(where: Workspace, places: Map, count: int) -> list[str]:
+    """The id of the text nearest to each cluster's centroid; "" for an empty cluster."""
+    nearest = [""] * count
+    if where.partition is None or not len(places.vectors):
+        return nearest
+    distances = np.linalg.norm(places.vectors - where.partition.centroids[places.labels], axis=1)
+    for index in np.argsort(-distances, kind="stable"):  # the nearest of each cluster is written last
+        nearest[int(places.labels[index])] = places.texts[int(index)].id
+    return nearest

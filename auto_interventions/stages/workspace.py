@@ -1,0 +1,230 @@
+"""What an audit holds in memory while it runs, and where its tasks find it.
+
+Tasks are handed the run directory's path; the workspace behind it is opened once a process. Everything in it can be computed again
+from the configuration and the store, so a killed audit loses nothing but the batch at work.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from auto_interventions import __version__
+from auto_interventions.clustering import Partition
+from auto_interventions.config import AuditConfig
+from auto_interventions.confirming import ConfirmState
+from auto_interventions.embedding import StoredEncoder, open_encoder
+from auto_interventions.errors import RunDirectoryError
+from auto_interventions.exploring import RoundState
+from auto_interventions.judging import Judge, PredicateJudge
+from auto_interventions.records import ROLES, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
+from auto_interventions.runs import Ledger, RunDirectory
+from auto_interventions.runs.directory import RUN_SCHEMA, identity
+from auto_interventions.stages.progress import Observer, Silent
+from auto_interventions.stores import Store, open_store
+from auto_interventions.subjects import Request, Subject, open_subject
+
+PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "scikit-learn", "numpy", "prefect")
+_open: dict[str, Workspace] = {}
+
+
+class Workspace:
+    """An audit in progress. The stages read and fill its fields in the order of the pipeline."""
+
+    def __init__(self, config: AuditConfig, directory: RunDirectory, observer: Observer) -> None:
+        self.config = config
+        self.directory = directory
+        self.observer = observer
+        self.store: Store = open_store(config.store)
+        self.ledger = Ledger()
+        self.started = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self.prompts: tuple[Prompt, ...] = ()
+        self.requests: dict[tuple[Pool, int], list[Request]] = {}
+        self.texts: dict[tuple[Pool, int, Role], list[Generation]] = {}
+        self.pairs: dict[tuple[Pool, int], list[Pair]] = {}
+        self.vectors: dict[int, tuple[FloatMatrix, FloatMatrix]] = {}
+        self.partition: Partition | None = None
+        self.stability = math.nan
+        self.exploring: RoundState | None = None
+        self.hypotheses: tuple[Hypothesis, ...] = ()
+        self.confirming: ConfirmState | None = None
+        self.confirm_plan: tuple[Request, ...] = ()
+        # Whether any look at any time would have reported something: what a simulation of the error rate needs.
+        self.peeks = {"divergent": False, "validated": False}
+        self.confirm_rounds: list[dict[str, object]] = []
+        self.stopped: dict[Pool, str] = {}
+        self.judge: Judge = PredicateJudge()
+        # Further fields of run.json.
+        self.extra: dict[str, object] = {}
+        self.out_of_budget = False
+        self.status = "running"
+
+    @classmethod
+    def create(cls, config: AuditConfig, folder: Path, observer: Observer | None = None) -> Workspace:
+        """Claims `folder` for the audit and registers the workspace under its path.
+
+        Raises:
+            RunDirectoryError: the folder holds something else.
+        """
+        directory = RunDirectory.claim(folder.resolve(), config)
+        workspace = cls(config, directory, observer or Silent())
+        _open[workspace.path] = workspace
+        workspace.write_run()
+        return workspace
+
+    @property
+    def path(self) -> str:
+        """The run directory's absolute path: the name by which tasks find the workspace."""
+        return str(self.directory.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _open.pop(self.path, None)
+        self.store.close()
+
+    @cached_property
+    def subjects(self) -> dict[Role, Subject]:
+        """Both sides, opened once; a shared base model is loaded once."""
+        return {role: open_subject(getattr(self.config, role), role, self.config.sampling, self.store) for role in ROLES}
+
+    @cached_property
+    def encoder(self) -> StoredEncoder:
+        """The encoder behind the store."""
+        return StoredEncoder(open_encoder(self.config.embedding), self.store)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds since the workspace was made."""
+        return time.monotonic() - self._clock
+
+    def last_stability(self) -> float | None:
+        """Agreement of the last two rounds' partitions (adjusted Rand); None with fewer than two rounds."""
+        return None if math.isnan(self.stability) else self.stability
+
+    def out_of_time(self) -> bool:
+        """Whether `budget.minutes` is spent."""
+        minutes = self.config.budget.minutes
+        return minutes is not None and self.seconds > 60 * minutes
+
+    @property
+    def stopped_because(self) -> str:
+        """Why exploring and confirming ended, for the report."""
+        names: dict[Pool, str] = {"explore": "Exploring", "confirm": "Confirming"}
+        return " ".join(f"{names[phase]} stopped: {reason}." for phase, reason in self.stopped.items())
+
+    def warm_up(self) -> None:
+        """Imports what models and encoder need, while Prefect's server starts; they load themselves when they are first asked.
+
+        A finished run that is repeated finds everything in the store and needs neither.
+        """
+        if (self.directory.path / "findings.json").exists():
+            return
+        import sentence_transformers  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import transformers  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+    def prompts_of(self, pool: Pool) -> list[Prompt]:
+        """The prompts of one pool, in the bank's order."""
+        return [prompt for prompt in self.prompts if prompt.pool == pool]
+
+    def capacities(self, prompts: Sequence[Prompt]) -> dict[str, int]:
+        """How many pairs each prompt can give, by prompt id; those without a limit are left out."""
+        held: dict[str, int] = {}
+        for prompt in prompts:
+            limits = [available for subject in self.subjects.values() if (available := subject.available(prompt)) is not None]
+            if limits:
+                held[prompt.id] = min(limits)
+        return held
+
+    def explore_state(self) -> RoundState:
+        """The state of exploring, at the start if there was no round yet."""
+        if self.exploring is None:
+            strata = sorted({prompt.stratum for prompt in self.prompts if prompt.pool == "explore"})
+            self.exploring = RoundState.start(strata, self.config.sampling.seed)
+        return self.exploring
+
+    def confirm_state(self) -> ConfirmState:
+        """The state of confirming, at the start if there was no round yet."""
+        if self.confirming is None:
+            self.confirming = ConfirmState.start(self.hypotheses, planned_prompts=len(self.confirm_plan))
+        return self.confirming
+
+    def explored_pairs(self) -> list[Pair]:
+        """All pairs drawn while exploring, in order."""
+        return [
+            pair for (phase, _), pairs in sorted(self.pairs.items(), key=lambda item: item[0][1]) if phase == "explore" for pair in pairs
+        ]
+
+    def confirmed_pairs(self) -> list[Pair]:
+        """All pairs drawn while confirming, in order."""
+        return [
+            pair for (phase, _), pairs in sorted(self.pairs.items(), key=lambda item: item[0][1]) if phase == "confirm" for pair in pairs
+        ]
+
+    def write_run(self) -> None:
+        """Writes run.json and ledger.json as they stand."""
+        finished = self.status != "running"
+        self.directory.write_json(
+            "run.json",
+            {
+                "schema": RUN_SCHEMA,
+                "name": self.config.name,
+                "status": self.status,
+                "base": self.config.base.label,
+                "intervention": self.config.intervention.label,
+                "config": self.config.model_dump(mode="json"),
+                "versions": _versions(),
+                "fingerprints": {"config": identity(self.config)},
+                "started": self.started.isoformat(timespec="seconds"),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds") if finished else None,
+                "seconds": round(self.seconds, 1),
+                "rounds": [_finite(asdict(evidence)) for evidence in self.exploring.history] if self.exploring is not None else [],
+                "stopped_because": self.stopped_because,
+                "prompts": {
+                    "explore": sum(prompt.pool == "explore" for prompt in self.prompts),
+                    "confirm": sum(prompt.pool == "confirm" for prompt in self.prompts),
+                    "strata": len({prompt.stratum for prompt in self.prompts}),
+                },
+                "confirm_rounds": self.confirm_rounds,
+                **self.extra,
+            },
+        )
+        self.directory.write_json("ledger.json", self.ledger.as_dict())
+
+
+def workspace_at(path: str) -> Workspace:
+    """The workspace that this process opened for run directory `path`.
+
+    Raises:
+        RunDirectoryError: none is open.
+    """
+    try:
+        return _open[path]
+    except KeyError:
+        raise RunDirectoryError(f"{path}: no audit of this process is at work there; start it with `auto-interventions audit`") from None
+
+
+def _finite(record: dict[str, object]) -> dict[str, object]:
+    """JSON has no NaN: what was not measured is null."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()}
+
+
+def _versions() -> dict[str, str]:
+    versions = {"auto-interventions": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
