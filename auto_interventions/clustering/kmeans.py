@@ -105,10 +105,12 @@ def kmeans(vectors: FloatMatrix, clusters: int, seed: int, start: FloatMatrix | 
     if backend not in ("auto", "sklearn"):
         raise ClusteringError(f"`clustering.backend: {backend}` is not in this version; use `auto` or `sklearn`")
     _check(vectors)
+    if not len(vectors):
+        raise ClusteringError("there are no texts to cluster; give the audit prompts that the models answer")
     if not 1 <= clusters <= len(vectors):
         raise ClusteringError(f"`clustering.clusters` is {clusters} but there are {len(vectors)} texts; give 1 to {len(vectors)}")
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    with one_thread():
+    with one_thread("sklearn.cluster"):
         distinct = _distinct(vectors, clusters)
         if distinct is not None and start is None:
             return _largest_first(Partition(distinct), vectors)

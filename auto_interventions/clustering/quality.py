@@ -32,12 +32,12 @@ def silhouette(vectors: FloatMatrix, labels: IntArray, seed: int, sample: int = 
 
     0.0 where it is not defined: fewer than two clusters in the sample, or every vector its own cluster.
     """
-    from sklearn.metrics import silhouette_score
-
     rows = np.flatnonzero(labels >= 0)
     if len(rows) > sample:
         rows = np.sort(generator("silhouette", seed, len(rows)).choice(rows, sample, replace=False))
     if not 2 <= len(np.unique(labels[rows])) < len(rows):
         return 0.0
-    with one_thread():
+    with one_thread("sklearn.metrics"):
+        from sklearn.metrics import silhouette_score
+
         return float(silhouette_score(vectors[rows], labels[rows]))

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 
 
 @contextmanager
-def one_thread() -> Generator[None]:
-    """BLAS and OpenMP use one thread inside this block."""
+def one_thread(*libraries: str) -> Generator[None]:
+    """BLAS and OpenMP use one thread inside this block.
+
+    Only what is loaded can be held: `libraries` are imported first, so that they bring their OpenMP along.
+    """
+    for library in libraries:
+        import_module(library)
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):

@@ -203,7 +203,7 @@ def test_a_newer_layout_is_told(tmp_path: Path) -> None:
     with sqlite3.connect(file) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(RunDirectoryError, match="newer version of auto-interventions .*; update"):
+    with pytest.raises(RunDirectoryError, match=r"newer version of auto-interventions .*; update"):
         open_store(str(tmp_path))
 
 

@@ -65,5 +65,5 @@ def test_big_endian_arrays_are_written_little_endian() -> None:
 
 @pytest.mark.parametrize("wrong", [np.ones((2, 2), np.float32), np.ones(3, np.float64), np.ones(3, np.int32)])
 def test_only_float_vectors_are_packed(wrong: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="dimension|float32 or float16"):
+    with pytest.raises(ValueError, match=r"dimension|float32 or float16"):
         pack_vector(wrong)
