@@ -1,9 +1,22 @@
 """The loop: rounds of pairs, bets on a discriminator, allocation and stopping. Pure functions; `RoundState` is folded over rounds."""
 
+from auto_interventions.exploring.active import Active, allocation_of
 from auto_interventions.exploring.allocation import Allocation, Uniform, pairs_wanted
 from auto_interventions.exploring.discriminator import Discriminator
 from auto_interventions.exploring.features import text_features
 from auto_interventions.exploring.state import RoundBatch, RoundState, run_round
 from auto_interventions.exploring.stopping import why_stop
 
-__all__ = ["Allocation", "Discriminator", "RoundBatch", "RoundState", "Uniform", "pairs_wanted", "run_round", "text_features", "why_stop"]
+__all__ = [
+    "Active",
+    "Allocation",
+    "Discriminator",
+    "RoundBatch",
+    "RoundState",
+    "Uniform",
+    "allocation_of",
+    "pairs_wanted",
+    "run_round",
+    "text_features",
+    "why_stop",
+]

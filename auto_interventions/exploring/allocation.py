@@ -14,7 +14,6 @@ from auto_interventions.fingerprint import seed_of
 from auto_interventions.records import Prompt
 from auto_interventions.subjects.base import Request
 
-
 _UNLIMITED: int = 1 << 40
 
 

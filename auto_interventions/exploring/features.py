@@ -57,7 +57,7 @@ def text_features(texts: Sequence[str], vectors: FloatMatrix) -> csr_matrix:
         raise ValueError(f"{len(texts)} texts need {len(texts)} vectors, not {len(vectors)}")
     if not np.isfinite(vectors).all():
         raise ValueError("vectors must be finite: the encoder answered NaN or infinity")
-    words: Any = _hasher().transform(list(texts))
+    words: Any = _hasher().transform(list(texts)) if texts else csr_matrix((0, HASHED))  # scikit-learn refuses no texts
     return csr_matrix(hstack([csr_matrix(vectors), words, csr_matrix(format_counts(texts))], format="csr", dtype=np.float32))
 
 

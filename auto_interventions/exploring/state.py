@@ -152,6 +152,10 @@ def run_round(state: RoundState, batch: RoundBatch, config: AuditConfig) -> Roun
         ValueError: a pair's stratum is not one of the state's, or features of another width than before.
     """
     strata = _strata_of(state, batch.pairs)
+    if state.differences is not None and width(state.differences) != width(batch.differences):
+        raise ValueError(
+            f"features have {width(batch.differences)} columns, not {width(state.differences)} as before: one encoder an audit"
+        )
     before = state
     for chunk in _chunks(batch.pairs, len(state.pair_strata), (state.seed, state.round)):
         state = _learn(
@@ -186,8 +190,6 @@ def _bet(state: RoundState, differences: csr_matrix, strata: IntArray) -> RoundS
 def _learn(state: RoundState, differences: csr_matrix, strata: IntArray) -> RoundState:
     """Remembers a chunk, to be trained on from now on."""
     past = state.differences
-    if past is not None and width(past) != width(differences):
-        raise ValueError(f"features have {width(differences)} columns, not {width(past)} as in earlier rounds: an audit has one encoder")
     return replace(
         state,
         differences=differences if past is None else csr_matrix(vstack([past, differences], format="csr")),

@@ -12,7 +12,7 @@ difference/2.
 Strata.  d̂_s = mean of d_i in stratum s, with n_s prompts. Small strata scatter; the point shown is pulled towards the whole as far as
 the scatter between strata is explained by chance (empirical Bayes; τ² by DerSimonian & Laird, never negative):
 
-    d̃_s = d̂ + τ²/(τ² + v_s) · (d̂_s − d̂),      v_s = σ_s²/n_s,  σ_s² pooled with three prompts' worth of the common variance.
+    d̃_s = d̂ + τ²/(τ² + v_s) · (d̂_s − d̂),      v_s = σ_s²/n_s,  σ_s² with a prior worth three prompts of variance ¼.
 
 The stratum's interval is its own confidence sequence, not shrunk, so it keeps its coverage; a shrunk point that leaves it is moved to
 its end.
@@ -37,6 +37,7 @@ from auto_interventions.inference.intervals import confidence_sequence
 from auto_interventions.records import FloatArray, IntArray, StratumEffect
 
 _PRIOR_PROMPTS = 3.0
+_PRIOR_VARIANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +138,9 @@ def shrink(means: FloatArray, variances: FloatArray, towards: float) -> FloatArr
 
 
 def _variances(groups: list[FloatArray], counts: IntArray) -> FloatArray:
-    """Sampling variance of each stratum's mean; a stratum of few prompts borrows the common variance."""
+    """Sampling variance of each stratum's mean. The prior keeps a stratum of few, agreeing prompts from looking certain."""
     squares = np.array([((group - group.mean()) ** 2).sum() for group in groups])
-    freedom = float((counts - 1).sum())
-    common = float(squares.sum()) / freedom if freedom > 0 else 0.25
-    return (squares + _PRIOR_PROMPTS * common) / (counts - 1 + _PRIOR_PROMPTS) / counts
+    return (squares + _PRIOR_PROMPTS * _PRIOR_VARIANCE) / (counts - 1 + _PRIOR_PROMPTS) / counts
 
 
 def _including(interval: tuple[float, float], point: float) -> tuple[float, float]:

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from auto_interventions.confirming import next_requests, plan_confirmation
+
+from .worlds import bank, config
+
+
+def test_every_prompt_once_from_sample_zero_in_random_order() -> None:
+    plan = plan_confirmation(bank(90), 0, 40, config())
+    assert len({request.prompt.id for request in plan}) == len(plan) == 90
+    assert {request.first_sample for request in plan} == {0}
+    assert [request.prompt for request in plan] != bank(90)
+    first = Counter(request.prompt.stratum for request in plan[:45])
+    assert max(first.values()) < 25
+
+
+def test_order_depends_on_the_seed_alone() -> None:
+    plan = plan_confirmation(bank(50), 0, 10, config())
+    assert plan == plan_confirmation(bank(50)[::-1], 0, 10, config())
+    assert plan != plan_confirmation(bank(50), 0, 10, config(seed=1))
+
+
+def test_live_models_are_asked_as_often_as_the_smallest_effect_needs() -> None:
+    pairs = {
+        effect: sum(request.samples for request in plan_confirmation(bank(400), 0, 40, config({"smallest_effect": effect})))
+        for effect in (0.2, 0.05)
+    }
+    assert 400 <= pairs[0.2] <= 800
+    assert 1200 <= pairs[0.05] <= 4000
+
+
+def test_budget_is_a_cap() -> None:
+    plan = plan_confirmation(bank(400), 300, 40, config(max_texts=700))
+    assert sum(request.samples for request in plan) == 200
+    assert len(plan) == 200  # more prompts before more samples
+    assert plan_confirmation(bank(400), 700, 40, config(max_texts=700)) == ()
+    assert plan_confirmation(bank(3), 0, 0, config()) == ()
+    assert plan_confirmation([], 0, 5, config()) == ()
+
+
+def test_recorded_texts_are_all_used() -> None:
+    capacity = {prompt.id: number % 4 for number, prompt in enumerate(bank(40))}
+    plan = plan_confirmation(bank(40), 0, 5, config(), capacity)
+    assert {request.prompt.id: request.samples for request in plan} == {key: value for key, value in capacity.items() if value}
+    capped = plan_confirmation(bank(40), 0, 5, config(max_texts=40), capacity)
+    assert sum(request.samples for request in capped) <= 20
+
+
+def test_rounds_slice_the_plan() -> None:
+    settings = config(per_round=40)
+    plan = plan_confirmation(bank(90), 0, 40, settings)
+    seen = []
+    while requests := next_requests(plan, len(seen), settings):
+        assert len(requests) == 1 or sum(request.samples for request in requests) <= 20
+        seen += requests
+    assert tuple(seen) == plan
+    assert len(next_requests(plan, 0, config(per_round=1))) == 1
