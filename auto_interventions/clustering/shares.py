@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +32,13 @@ def cluster_shares(
     prompts_base: Sequence[str],
     prompts_intervention: Sequence[str],
     clusters: int,
+    weights: Mapping[str, float] | None = None,
 ) -> ClusterShares:
     """Shares of `clusters` under both models, from the label and the prompt id of each text.
 
     The prompt is the unit: a prompt's share is the mean over its texts, the model's share the mean over the prompts that both
     models answered, so that a prompt with many texts weighs as much as one with few. Where every text is one answer of a pair
-    this is the plain share. Negative labels (not embedded) do not count. A plain estimate: it describes, it tests nothing.
+    this is the plain share. `weights` undo unequal sampling: the weight of each prompt id, 1 where it is missing. Negative labels (not embedded) do not count. A plain estimate: it describes, it tests nothing.
 
     Raises:
         ValueError: labels and prompts of different lengths, or a label ≥ `clusters`.
@@ -47,17 +48,21 @@ def cluster_shares(
     base, asked_base = _by_prompt(labels_base, rows_base, len(names), clusters)
     intervention, asked_intervention = _by_prompt(labels_intervention, rows_intervention, len(names), clusters)
     paired = asked_base & asked_intervention
-    base, intervention, prompts = base[paired], intervention[paired], max(1, int(paired.sum()))
-    difference = intervention - base
-    mean = _sums(difference) / prompts
-    variance = np.maximum(_sums(difference.multiply(difference)) / prompts - mean**2, 0)
+    weight = np.array([(weights or {}).get(str(name), 1.0) for name in names])[paired]
+    share = weight / max(float(weight.sum()), 1e-300)
+    base, intervention, prompts = base[paired], intervention[paired], int(paired.sum())
+    difference = csr_matrix(intervention - base)
+    mean = _weighted(difference, share)
+    # Linearised (Hájek) variance: Σ share² (d − mean)²; with equal weights the usual variance over prompts.
+    spread = _weighted(difference.multiply(difference), share**2) - 2 * mean * _weighted(difference, share**2) + mean**2 * float((share**2).sum())
+    variance = np.maximum(spread, 0) * prompts / max(prompts - 1, 1)
     return ClusterShares(
         base_texts=_counts(labels_base, clusters),
         intervention_texts=_counts(labels_intervention, clusters),
-        base_share=_sums(base) / prompts,
-        intervention_share=_sums(intervention) / prompts,
+        base_share=_weighted(base, share),
+        intervention_share=_weighted(intervention, share),
         difference=mean,
-        standard_error=np.sqrt(variance / (prompts - 1)) if prompts > 1 else np.full(clusters, np.nan),
+        standard_error=np.sqrt(variance) if prompts > 1 else np.full(clusters, np.nan),
     )
 
 
@@ -73,8 +78,9 @@ def _by_prompt(labels: IntArray, prompts: IntArray, count: int, clusters: int) -
     return csr_matrix((weights, (prompts[kept], labels[kept])), shape=(count, clusters)), texts > 0
 
 
-def _sums(matrix: csr_matrix) -> FloatArray:
-    return np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
+def _weighted(matrix: csr_matrix, weights: FloatArray) -> FloatArray:
+    """Σ over prompts of weight × row, (clusters,)."""
+    return np.asarray(matrix.T @ weights, dtype=np.float64).ravel()
 
 
 def _counts(labels: IntArray, clusters: int) -> IntArray:

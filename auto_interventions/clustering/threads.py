@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import RLock
+
+_TURN = RLock()  # the limit is the process's: a second thread that left the block would lift it for the first
 
 
 @contextmanager
 def one_thread(*libraries: str) -> Generator[None]:
     """BLAS and OpenMP use one thread inside this block.
 
-    Only what is loaded can be held: `libraries` are imported first, so that they bring their OpenMP along.
+    One caller is inside at a time (it may enter again). Only what is loaded can be held: `libraries` are imported first, so
+    that they bring their OpenMP along.
     """
     for library in libraries:
         import_module(library)
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1):
+    with _TURN, threadpool_limits(limits=1):
         yield

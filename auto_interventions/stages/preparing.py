@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auto_interventions.confirming import next_requests, plan_confirmation, why_stop_confirming
-from auto_interventions.exploring import Uniform, pairs_wanted, why_stop
+from auto_interventions.exploring import allocation_of, pairs_wanted, why_stop
 from auto_interventions.prompts import load_prompts, split, stratify
 from auto_interventions.records import Pool
 from auto_interventions.stages.order import Counts
@@ -52,7 +52,7 @@ def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
     wanted = pairs_wanted(state, config)
     if round == 0 and capacity:
         wanted = min(wanted, max(2, int(sum(capacity.values()) * FIRST_SHARE)))
-    requests = Uniform().allocate(state, pool, wanted, config, capacity)
+    requests = allocation_of(config).allocate(state, pool, wanted, config, capacity)
     return why_stop(state, config, exhausted=True) or "", requests
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,7 +92,8 @@ def cluster_columns(where: Workspace, places: Map) -> Columns:
     count = where.partition.clusters if where.partition is not None else 0
     half = len(places.texts) // 2
     ids = [text.prompt.id for text in places.texts]
-    shares = cluster_shares(places.labels[:half], places.labels[half:], ids[:half], ids[half:], count)
+    weights = _undo_unequal_sampling(where, places)
+    shares = cluster_shares(places.labels[:half], places.labels[half:], ids[:half], ids[half:], count, weights)
     words = typical_words([text.text for text in places.texts], places.labels, count)
     return {
         "cluster": np.arange(count, dtype=np.int64),
@@ -106,6 +108,14 @@ def cluster_columns(where: Workspace, places: Map) -> Columns:
         "words": [" · ".join(own) for own in words],
         "typical_text_id": _typical(where, places, count),
     }
+
+
+def _undo_unequal_sampling(where: Workspace, places: Map) -> dict[str, float]:
+    """Weight of each explored prompt: its stratum's share of the explore pool over its share of the explored prompts."""
+    asked = {text.prompt.id: text.prompt.stratum for text in places.texts}
+    of_asked = Counter(asked.values())
+    of_pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
+    return {key: of_pool[stratum] / of_asked[stratum] * len(asked) / of_pool.total() for key, stratum in asked.items()}
 
 
 def _centres(places: Map, labels: IntArray, count: int) -> dict[str, NDArray[np.float32]]:
