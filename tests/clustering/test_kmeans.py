@@ -144,3 +144,17 @@ def test_what_does_not_fit_is_told() -> None:
         kmeans(vectors, 2, seed=0, start=vectors[:2, :3])
     with pytest.raises(ClusteringError, match="backend: cuml` is not in this version"):
         kmeans(vectors, 2, seed=0, backend="cuml")
+
+
+def test_partitions_made_in_several_threads_are_the_ones_made_in_one() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import threadpool_info
+
+    vectors = np.random.default_rng(0).normal(size=(600, 16)).astype(np.float32)
+    alone = [kmeans(vectors, 10, seed=seed).centroids for seed in range(4)]
+    before = [library["num_threads"] for library in threadpool_info()]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda seed: kmeans(vectors, 10, seed=seed).centroids, range(4)))
+    np.testing.assert_array_equal(together, alone)
+    assert [library["num_threads"] for library in threadpool_info()] == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def test_a_vector_is_the_same_bits_in_any_batch_and_with_any_number_of_threads(k
     import torch
 
     chosen: SentenceEncoder = request.getfixturevalue(kind)
-    words = "the otter and river ran home to see a big red ball".split()
+    words = ["the", "otter", "and", "river", "ran", "home", "to", "see", "a", "big", "red", "ball"]
     texts = [" ".join(words[(row + step) % len(words)] for step in range(1 + row * 7 % 40)) for row in range(60)]
     together = chosen.encode(texts)
     np.testing.assert_array_equal(chosen.encode(texts[::-1])[::-1], together)
@@ -197,8 +198,6 @@ from auto_interventions.config import EmbeddingConfig
 from auto_interventions.embedding import open_encoder
 print(json.dumps(open_encoder(EmbeddingConfig()).encode(["hello"]).shape))
 """
-    import os
-
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
