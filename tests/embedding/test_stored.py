@@ -88,22 +88,31 @@ def test_an_interrupt_loses_at_most_the_batch_in_flight(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_is_taken_up_where_it_was(tmp_path: Path, minilm: SentenceEncoder) -> None:
+    """Beside it: a fresh process asks no network and says nothing on the screen, whatever the environment (one cold start for both)."""
     texts = [f"text {row}: {'otters and rivers ' * (row % 3)}" for row in range(700)]
     code = """
-import sys
+import socket, sys
+def refuse(*_, **__): raise AssertionError("asked the network")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from auto_interventions.config import EmbeddingConfig
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.stores import open_store
 texts = [f"text {row}: {'otters and rivers ' * (row % 3)}" for row in range(700)]
 StoredEncoder(open_encoder(EmbeddingConfig()), open_store(sys.argv[1])).encode(texts, lambda count: print(count, flush=True))
 """
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     done = 0
-    while done < 520:  # beyond the first batch of 512, before the end of the second
-        done += int(process.stdout.readline())
+    for line in process.stdout:
+        done += int(line)
+        if done > 520:  # beyond the first batch of 512, before the end of the second
+            break
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    _, said = process.communicate()
+    assert done > 520, said
+    assert said == ""
     resumed = StoredEncoder(minilm, open_store(str(tmp_path)))
     vectors = resumed.encode(texts)
     assert resumed.cached == 512
