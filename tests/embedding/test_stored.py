@@ -91,14 +91,21 @@ def test_a_killed_process_is_taken_up_where_it_was(tmp_path: Path, minilm: Sente
     """Beside it: a fresh process asks no network and says nothing on the screen, whatever the environment (one cold start for both)."""
     texts = [f"text {row}: {'otters and rivers ' * (row % 3)}" for row in range(700)]
     code = """
-import socket, sys
+import socket, sys, time
 def refuse(*_, **__): raise AssertionError("asked the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from auto_interventions.config import EmbeddingConfig
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.stores import open_store
 texts = [f"text {row}: {'otters and rivers ' * (row % 3)}" for row in range(700)]
-StoredEncoder(open_encoder(EmbeddingConfig()), open_store(sys.argv[1])).encode(texts, lambda count: print(count, flush=True))
+done = 0
+def progress(count):
+    global done
+    done += count
+    print(count, flush=True)
+    if done > 520:  # beyond the first batch of 512, before the end of the second: waits here for its end
+        time.sleep(600)
+StoredEncoder(open_encoder(EmbeddingConfig()), open_store(sys.argv[1])).encode(texts, progress)
 """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
     command = [sys.executable, "-c", code, str(tmp_path)]
@@ -107,7 +114,7 @@ StoredEncoder(open_encoder(EmbeddingConfig()), open_store(sys.argv[1])).encode(t
     done = 0
     for line in process.stdout:
         done += int(line)
-        if done > 520:  # beyond the first batch of 512, before the end of the second
+        if done > 520:
             break
     os.kill(process.pid, signal.SIGKILL)
     _, said = process.communicate()
