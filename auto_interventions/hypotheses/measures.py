@@ -233,7 +233,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "non_ascii_share": Measure("share", _share_non_ascii, ("has {} of its characters beyond ASCII", ""), None, "Characters"),
     "control_characters": _count(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\ud800-\udfff]", "broken or control character", theme="Characters"),
-    "repeated_share": Measure("share", _repeated_share, ("has {} of its three-word runs repeated", ""), None, "Repetition"),
+    "repeated_share": Measure("share", _repeated_share, ("repeats {} of its three-word runs", ""), None, "Repetition"),
     "repeated_lines": Measure("count", _repeated_lines, ("repeated line", "repeated lines"), None, "Repetition"),
     "doubled_words": Measure("count", _doubled_words, ("word twice in a row", "words twice in a row"), None, "Repetition"),
     "stretched_letters": Measure("count", _stretched, ("stretched word (sooo)", "stretched words (sooo)"), _STRETCHED, "Repetition"),

@@ -23,7 +23,7 @@ from auto_interventions.errors import ConfigError
 from auto_interventions.hypotheses.languages import LANGUAGES, language_of
 from auto_interventions.hypotheses.measures import MEASURES
 from auto_interventions.hypotheses.refusals import refusal_spans, refuses
-from auto_interventions.hypotheses.text import fold, has_edge, phrase_pattern
+from auto_interventions.hypotheses.text import after_last_letter, first_letter, fold, has_edge, phrase_pattern
 from auto_interventions.records import FloatMatrix
 
 Spans = list[tuple[int, int]]
@@ -91,10 +91,7 @@ class Opening(Predicate):
         return float(self._find(folded) is not None)
 
     def _find(self, folded: str) -> re.Match[str] | None:
-        start = len(folded) - len(folded.lstrip())
-        if has_edge(self.phrase.strip()[0]):
-            while start < len(folded) and not folded[start].isalnum():
-                start += 1
+        start = first_letter(folded) if has_edge(self.phrase.strip()[0]) else len(folded) - len(folded.lstrip())
         return phrase_pattern(self.phrase).match(folded, start)
 
     def statement(self) -> str:
@@ -119,10 +116,7 @@ class Ending(Predicate):
         return float(self._find(folded) is not None)
 
     def _find(self, folded: str) -> re.Match[str] | None:
-        end = len(folded.rstrip())
-        if has_edge(self.phrase.strip()[-1]):
-            while end > 0 and not folded[end - 1].isalnum():
-                end -= 1
+        end = after_last_letter(folded) if has_edge(self.phrase.strip()[-1]) else len(folded.rstrip())
         # The gaps between its words are elastic, so the phrase can start a little earlier than its length says.
         start = max(0, end - 2 * len(self.phrase) - 40)
         for match in phrase_pattern(self.phrase).finditer(folded, start):

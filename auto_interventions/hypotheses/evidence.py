@@ -1,0 +1,106 @@
+"""How much a check that holds for some explored texts and not for others speaks for a difference of rates, counted by prompt.
+
+Samples of one prompt are not independent, so a prompt counts once: d_p = mean over its intervention texts − mean over its base texts. The
+evidence of a check is the logarithm of what a bettor would have made on the d_p who had known the best stake: max over λ ≤ 1 of
+λ·|Σd| − λ²·Σd²/2, a second-order bound of Σ log(1 + λ·d). That is the quantity by which confirming will decide, so the proposals that
+rank first here are those that can be confirmed there. It is no e-value (the stake has seen the data); fresh prompts give that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from auto_interventions.records import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Of C checks, each (C,).
+
+    `base`, `intervention`: rates, means over prompts. `growth`: the evidence, the larger of overall and in the best stratum.
+    `direction`: +1 where the intervention has more, −1 where the base has, there where the evidence lies.
+    """
+
+    base: FloatArray
+    intervention: FloatArray
+    growth: FloatArray
+    direction: FloatArray
+
+    @property
+    def difference(self) -> FloatArray:
+        """Intervention − base."""
+        return self.intervention - self.base
+
+
+class Design:
+    """Which text belongs to which side, prompt and stratum. Texts are the n base texts, then the n intervention texts."""
+
+    def __init__(self, prompts: Sequence[str], strata: Sequence[str]) -> None:
+        """`prompts`, `strata`: (n,) of the n pairs.
+
+        Raises:
+            ValueError: not as many strata as prompts.
+        """
+        if len(prompts) != len(strata):
+            raise ValueError(f"{len(prompts)} pairs need {len(prompts)} strata, not {len(strata)}")
+        pairs = len(prompts)
+        codes = _codes(prompts)
+        self.pairs = pairs
+        self.prompts = int(codes.max()) + 1 if pairs else 0
+        samples = np.bincount(codes, minlength=self.prompts)
+        self.samples = float(1 / np.mean(1 / samples)) if pairs else 1.0  # harmonic mean of the samples a prompt
+        stratum_of_pair = _codes(strata)
+        self.strata = int(stratum_of_pair.max()) + 1 if pairs else 0
+        stratum_of_prompt = np.zeros(self.prompts, dtype=np.int64)
+        stratum_of_prompt[codes] = stratum_of_pair
+        self.stratum_of_prompt = stratum_of_prompt
+        rows = np.tile(codes, 2)
+        weights = 1 / samples[codes]
+        # (prompts, 2n): what turns marks of texts into differences of prompts.
+        self.differences = csr_matrix((np.concatenate([-weights, weights]), (rows, np.arange(2 * pairs))), shape=(self.prompts, 2 * pairs))
+        self.members = csr_matrix((np.ones(self.prompts), (stratum_of_prompt, np.arange(self.prompts))), shape=(self.strata, self.prompts))
+
+    def evidence(self, marks: csr_matrix) -> Evidence:
+        """Of checks, given (2n, C) marks: 1 where the check holds for the text."""
+        base, intervention = (_sums(side) for side in self.means(marks))
+        differences = csr_matrix(self.differences @ marks)
+        squares = csr_matrix(differences.multiply(differences))
+        overall, overall_sum = self._growth(_sums(differences), _sums(squares))
+        local, local_sum = self._growth(dense(self.members, differences), dense(self.members, squares))
+        local -= np.log(max(1, self.strata))  # the best of so many strata was chosen
+        best = local.argmax(axis=0) if self.strata else np.zeros(overall.size, dtype=np.int64)
+        columns = np.arange(best.size)
+        where = local[best, columns] > overall if self.strata > 1 else np.zeros(overall.size, dtype=bool)
+        growth = np.where(where, local[best, columns], overall)
+        direction = np.sign(np.where(where, local_sum[best, columns], overall_sum))
+        prompts = max(1, self.prompts)
+        return Evidence(base / prompts, intervention / prompts, growth, np.where(direction == 0, 1.0, direction))
+
+    def means(self, marks: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
+        """(prompts, C) share of a prompt's texts that hold, of the base and of the intervention."""
+        weights = abs(self.differences).tocsc()
+        rows = marks.tocsr()
+        return csr_matrix(weights[:, : self.pairs] @ rows[: self.pairs]), csr_matrix(weights[:, self.pairs :] @ rows[self.pairs :])
+
+    def _growth(self, total: FloatArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
+        # One pair's worth of doubt in the stake, so that three lucky texts are not taken for a law.
+        stake = np.minimum(1.0, np.abs(total) / (squares + 1 / self.samples))
+        return stake * np.abs(total) - stake**2 * squares / 2, total
+
+
+def dense(left: csr_matrix, right: csr_matrix) -> FloatArray:
+    """The product of two sparse matrices as an array."""
+    return np.asarray(csr_matrix(left @ right).todense(), dtype=np.float64)
+
+
+def _codes(names: Sequence[str]) -> IntArray:
+    seen: dict[str, int] = {}
+    return np.array([seen.setdefault(name, len(seen)) for name in names], dtype=np.int64)
+
+
+def _sums(matrix: csr_matrix) -> FloatArray:
+    return np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()

@@ -1,0 +1,114 @@
+"""Proposes checkable sentences from explored pairs of texts: what one model writes more often than the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_matrix, hstack
+
+from auto_interventions.config import HypothesesConfig
+from auto_interventions.fingerprint import generator
+from auto_interventions.hypotheses.evidence import Design
+from auto_interventions.hypotheses.formats import format_candidates
+from auto_interventions.hypotheses.lexical import lexical_candidates
+from auto_interventions.hypotheses.merge import merge
+from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, matrix, parse_predicate
+from auto_interventions.hypotheses.text import fold
+from auto_interventions.records import FloatArray, Hypothesis
+
+_MOST_PAIRS = 10_000  # more pairs than this do not make better proposals
+_MOST_CANDIDATES = 1_000
+_FLOOR = 1.0  # evidence below which nothing is proposed
+_MOST_ALSO = 12
+_LONGEST_TEXT = 20_000  # characters of a text that are searched for proposals
+_SOURCES = {
+    "phrase": "lexical",
+    "opening": "opening",
+    "ending": "ending",
+    "measure": "format",
+    "refusal": "refusal",
+    "language": "language",
+}
+
+
+def propose(
+    base: Sequence[str],
+    intervention: Sequence[str],
+    prompt_ids: Sequence[str],
+    strata: Sequence[str],
+    config: HypothesesConfig,
+    born_round: int,
+) -> tuple[Hypothesis, ...]:
+    """The sentences worth testing, best first.
+
+    Args:
+        base: n texts of the base.
+        intervention: n texts of the intervention; text i answers the same prompt as base text i.
+        prompt_ids: the prompt of each pair. Samples of one prompt count together as one.
+        strata: the stratum of each pair's prompt.
+        config: `limit` and the user's `own` hypotheses, which come first and are never dropped.
+        born_round: the exploring round after which these are born.
+
+    Returns:
+        At most `config.limit` hypotheses (more only where `own` alone holds more).
+
+    Raises:
+        ValueError: not as many texts, prompts and strata.
+        ConfigError: a wrong predicate in `config.own`.
+    """
+    if not len(base) == len(intervention) == len(prompt_ids) == len(strata):
+        raise ValueError(f"{len(base)} base texts need as many intervention texts, prompts and strata")
+    own = [parse_predicate(check) for check in config.own]
+    own = [predicate for place, predicate in enumerate(own) if predicate not in own[:place]]
+    pairs = _chosen_pairs(len(base))
+    design = Design([prompt_ids[pair] for pair in pairs], [strata[pair] for pair in pairs])
+    texts = [side[pair][:_LONGEST_TEXT] for side in (base, intervention) for pair in pairs]
+    predicates, marks = _candidates(texts, design, own)
+    evidence = design.evidence(marks)
+    kept = _worth_a_look(evidence.growth, len(own))
+    predicates = [predicates[column] for column in kept]
+    marks = csr_matrix(marks.tocsc()[:, kept])
+    evidence = design.evidence(marks)
+    hypotheses: list[Hypothesis] = []
+    for group in merge(predicates, marks, evidence, design, max(config.limit, len(own)), leaders=len(own)):
+        predicate = predicates[group.chosen]
+        also = [predicates[other].statement() for other in group.others[:_MOST_ALSO]]
+        hypotheses.append(
+            Hypothesis(
+                statement=predicate.statement(),
+                check=as_check(predicate),
+                more_in="intervention" if evidence.direction[group.chosen] > 0 else "base",
+                source="own" if group.chosen < len(own) else _SOURCES[predicate.kind],
+                born_round=born_round,
+                explore_rates=(float(evidence.base[group.chosen]), float(evidence.intervention[group.chosen])),
+                also=tuple(dict.fromkeys(also)),
+            )
+        )
+    return tuple(hypotheses)
+
+
+def _chosen_pairs(pairs: int) -> list[int]:
+    if pairs <= _MOST_PAIRS:
+        return list(range(pairs))
+    return sorted(generator("propose", pairs).choice(pairs, size=_MOST_PAIRS, replace=False).tolist())
+
+
+def _candidates(texts: list[str], design: Design, own: list[Predicate]) -> tuple[list[Predicate], csr_matrix]:
+    """The user's own, then all detectors' candidates, each predicate once; and (2n, C) marks."""
+    folded = [fold(text) for text in texts]
+    phrases, lexical = lexical_candidates(folded, design)
+    formats, layout = format_candidates(texts, folded, design)
+    found: list[Predicate] = [*own, *(Phrase(phrases=forms) for forms in phrases), *formats]
+    owned = csr_matrix(np.nan_to_num(matrix(own, texts)).T.astype(np.float64))
+    marks = csr_matrix(hstack([owned, lexical, layout]))
+    fresh = [column for column, predicate in enumerate(found) if column < len(own) or predicate not in own]
+    return [found[column] for column in fresh], csr_matrix(marks.tocsc()[:, fresh])
+
+
+def _worth_a_look(growth: FloatArray, own: int) -> list[int]:
+    """The first `own` columns, then those with the most evidence, in their old order."""
+    others = np.flatnonzero(growth >= _FLOOR)
+    others = others[others >= own]
+    best = others[np.lexsort((others, -growth[others].round(9)))][:_MOST_CANDIDATES]
+    return [*range(own), *sorted(best.tolist())]
