@@ -92,7 +92,7 @@ def _check_strata(rows: Sequence[Prompt], where: str) -> None:
     for prompt in rows:
         if not prompt.stratum.strip():
             raise PromptError(
-                f"{where}: the prompt {_cut(prompt.text)} has no `stratum`, which `prompts.strata: given` needs; add it, or use `strata: auto`"
+                f"{where}: the prompt {_cut(prompt.text)} has no `stratum`, which `strata: given` needs; add it, or use `strata: auto`"
             )
         if strata.setdefault(prompt.text, prompt.stratum) != prompt.stratum:
             raise PromptError(

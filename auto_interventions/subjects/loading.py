@@ -11,6 +11,7 @@ Safetensors only, and never code from a model's folder.
 from __future__ import annotations
 
 import copy
+import inspect
 import threading
 import warnings
 from collections.abc import Generator
@@ -145,6 +146,10 @@ def model_facts(folder: Path, field: str) -> ModelFacts:
     kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     if kind is None:
         raise _not_causal(folder, field, TypeError(f"`{config.model_type}` has no causal language model"))
+    if "past_key_values" not in inspect.signature(cast(type[PreTrainedModel], kind).forward).parameters:
+        raise SubjectError(
+            f"{field}: {folder} is a `{config.model_type}`, which has no key-value cache and is not supported; give a transformer"
+        )
     try:
         generation: Any = GenerationConfig.from_pretrained(str(folder))
     except OSError:  # no generation_config.json: the model's own configuration says it
@@ -206,8 +211,8 @@ def _config(folder: Path, field: str) -> Any:
 
 def _not_causal(folder: Path, field: str, error: Exception) -> SubjectError:
     return SubjectError(
-        f"{field}: {folder} is not a causal language model that transformers knows ({_first_line(error)}); give another model "
-        f"(code from a model's folder is never run)"
+        f"{field}: {folder} is not a causal language model that transformers knows ({_first_line(error)}); give another model, "
+        f"and mind that code from a model's folder is never run"
     )
 
 

@@ -45,7 +45,7 @@ def hub_folder(name: str, revision: str | None, field: str, files: tuple[str, ..
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), ignore_patterns=["*/*", "consolidated*"]))
     except Exception as error:  # network, names, permissions: the hub's client raises many kinds
         at = f" at revision {revision}" if revision else ""
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
