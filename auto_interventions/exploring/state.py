@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
+from auto_interventions.clustering.threads import one_thread
 from auto_interventions.config import AuditConfig
 from auto_interventions.exploring.discriminator import Discriminator, width
 from auto_interventions.exploring.features import text_features

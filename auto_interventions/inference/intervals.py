@@ -14,7 +14,7 @@ variance σ̂²_{i−1},
 
 cut at c/m so that capital stays positive. The plan only aims the bets: the sequence is valid at every t whether or not n is reached,
 but it is narrowest near n. Measured half-width against the central-limit interval of the same sample (which is valid at one fixed n
-only): 1.2–1.3 at the plan for n ≥ 100 unless nearly all values are equal, 1.5–1.9 without a plan (docs/statistics/intervals.md).
+only): 1.2–1.4 at a plan of 300, 1.5–2.0 without a plan (docs/statistics/intervals.md).
 
 What it says: the mean of the population that the values are a random sample of. Values must come in an order that does not depend on
 them. What it does not: anything when stopping chose *which* values are in it, rather than how many.

@@ -26,9 +26,9 @@ def confirmed(name: str, rises: tuple[float, ...], prompts: int = 120, capacity:
 
 
 def test_under_the_global_null_nothing_is_validated_at_any_look() -> None:
-    """300 confirmations of 20 dependent sentences on prompts that differ, two samples each: P(anything ever validated) ≤ α."""
-    wrong = [any(validated(state, explored(), ALPHA).any() for state in confirmed(f"null {number}", (0.0,) * 20)) for number in range(300)]
-    assert np.mean(wrong) <= ALPHA + 2.5 * np.sqrt(ALPHA * (1 - ALPHA) / 300)
+    """200 confirmations of 20 dependent sentences on prompts that differ, two samples each: P(anything ever validated) ≤ α."""
+    wrong = [any(validated(state, explored(), ALPHA).any() for state in confirmed(f"null {number}", (0.0,) * 20)) for number in range(200)]
+    assert np.mean(wrong) <= ALPHA + 2.5 * np.sqrt(ALPHA * (1 - ALPHA) / 200)
 
 
 def test_false_discovery_rate_and_power_where_some_differ() -> None:
@@ -50,10 +50,10 @@ def test_false_discovery_rate_and_power_where_some_differ() -> None:
 def test_intervals_cover_where_prompts_differ() -> None:
     """The rise averages 0.3 · (1 − rate) over prompts; samples of a prompt are dependent, the interval is not fooled."""
     missed = 0
-    for number in range(150):
-        effect = confirmed(f"cover {number}", (0.3,), capacity=5)[-1].effect(0, ALPHA)
+    for number in range(100):
+        effect = confirmed(f"cover {number}", (0.3,), capacity=3)[-1].effect(0, ALPHA)
         missed += not effect.interval[0] <= 0.27 <= effect.interval[1]
-    assert missed / 150 <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 150)
+    assert missed / 100 <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 100)
 
 
 def test_evidence_is_the_bet_on_each_pair_in_any_rounds() -> None:

@@ -44,8 +44,8 @@ def explored() -> RoundState:
 
 @dataclass(frozen=True)
 class World:
-    """Sentence h shows in a text of a prompt at the prompt's own rate (beta-distributed around `base`), raised by `rises[h]` in the intervention
-    (lowered if negative). Sentences share texts: they are dependent."""
+    """Sentence h shows in a text of a prompt at the prompt's own rate (beta-distributed around `base`), raised by `rises[h]` in the
+    intervention (lowered if negative). Sentences share texts: they are dependent."""
 
     random: np.random.Generator
     rises: tuple[float, ...]

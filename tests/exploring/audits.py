@@ -34,8 +34,7 @@ def pair(prompt: Prompt, sample: int = 0, base: str = "", intervention: str = ""
 
 @dataclass(frozen=True)
 class World:
-    """Texts as feature vectors. Prompts differ in place and in scatter, and texts are skewed; `shift` moves the intervention's texts in the strata
-    that `where` names."""
+    """Texts as feature vectors: prompts differ in scatter, texts are skewed. `shift` moves the intervention in the strata `where`."""
 
     random: np.random.Generator
     shift: float = 0.0
