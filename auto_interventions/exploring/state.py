@@ -158,10 +158,11 @@ def run_round(state: RoundState, batch: RoundBatch, config: AuditConfig) -> Roun
             f"features have {width(batch.differences)} columns, not {width(state.differences)} as before: one encoder an audit"
         )
     before = state
-    for chunk in _chunks(batch.pairs, len(state.pair_strata), (state.seed, state.round)):
-        state = _learn(
-            _bet(state, csr_matrix(batch.differences[chunk]), strata[chunk]), csr_matrix(batch.differences[chunk]), strata[chunk]
-        )
+    # The vectors are short: more threads of BLAS would only wait for each other (50x slower on a busy machine), and round differently.
+    with one_thread():
+        for chunk in _chunks(batch.pairs, len(state.pair_strata), (state.seed, state.round)):
+            differences = csr_matrix(batch.differences[chunk])
+            state = _learn(_bet(state, differences, strata[chunk]), differences, strata[chunk])
     drawn = Counter(pair.prompt.id for pair in batch.pairs)
     state = replace(
         state,
