@@ -1,0 +1,223 @@
+"""One finding, ready for the page: its sentence, where it happens, and pairs of texts that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from auto_interventions.errors import ConfigError
+from auto_interventions.hypotheses import Predicate, parse_predicate
+from auto_interventions.report import wording
+from auto_interventions.report.plain import Piece, Span, pieces, visible
+
+MOST_PAIRS = 5
+"""Example pairs of a finding; the first `PAIRS_OPEN` stand open."""
+PAIRS_OPEN = 3
+AXIS = 180
+"""Length of the axis of a stratum's difference, in pixels."""
+_LONGEST_PROMPT = 700
+# Beyond this a text is only searched in its beginning for what to mark.
+_LONGEST_SEARCHED = 100_000
+_LAYOUT_THEMES = ("Layout", "Markdown")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A difference with its interval on an axis from 0 to `AXIS`: `zero` is where no difference is."""
+
+    low: float
+    at: float
+    high: float
+    zero: float
+
+
+@dataclass(frozen=True, slots=True)
+class StratumRow:
+    """A finding in one stratum."""
+
+    name: str
+    points: str
+    interval: str
+    prompts: int | None
+    clear: bool
+    bar: Bar
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One text of a pair."""
+
+    label: str
+    role: str
+    pieces: list[Piece]
+    shows: bool | None
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """Both models' answers to one prompt."""
+
+    prompt: list[Piece]
+    stratum: str
+    base: Side | None
+    intervention: Side | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A validated finding. `layout`: line breaks matter, so they are shown."""
+
+    id: str
+    often: str
+    what: str
+    effect: dict[str, str]
+    evidence: str
+    strength: str
+    where: str
+    strata: list[StratumRow]
+    pairs: list[PairView]
+    also: list[str]
+    layout: bool
+    more_in: str
+    pairs_judged: int
+    judges: list[str]
+    source: str
+
+
+def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, str], alpha: float) -> Card:
+    """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role."""
+    predicate = _predicate(finding.get("check"))
+    layout = _about_layout(finding.get("check"))
+    often, what = wording.claim(finding)
+    return Card(
+        id=visible(finding["id"], 80),
+        often=often,
+        what=visible(what, 400),
+        effect={
+            "base": wording.percent(finding["base_rate"]),
+            "intervention": wording.percent(finding["intervention_rate"]),
+            "points": wording.points(finding["difference"]),
+            "interval": wording.interval(finding["interval"]),
+            "level": wording.level(alpha),
+        },
+        evidence=wording.odds(wording.log_e_of(finding)),
+        strength=wording.strength(wording.log_e_of(finding)),
+        where=visible(wording.where(finding), 400),
+        strata=stratum_rows(finding),
+        pairs=_pairs(finding, texts, predicate, labels),
+        also=[visible(also, 300) for also in finding.get("also") or ()],
+        layout=layout,
+        more_in=finding["more_in"],
+        pairs_judged=int(finding.get("pairs", 0)),
+        judges=[visible(judge, 100) for judge in finding.get("judges") or ()],
+        source=visible(finding.get("source", ""), 100),
+    )
+
+
+def stratum_rows(finding: Mapping[str, Any]) -> list[StratumRow]:
+    """The strata of a finding, the largest difference first, all on one axis."""
+    strata: list[Mapping[str, Any]] = sorted(
+        finding.get("strata") or (),
+        key=lambda stratum: (-stratum["difference"] * (1 if finding["difference"] >= 0 else -1), stratum["stratum"]),
+    )
+    bounds = [bound for stratum in strata for bound in (*stratum["interval"], stratum["difference"])]
+    low, high = min([0.0, *bounds]), max([0.0, *bounds])
+    reach = (high - low) or 1.0
+
+    def place(value: float) -> float:
+        return round(AXIS * (value - low) / reach, 2)
+
+    return [
+        StratumRow(
+            name=visible(stratum["stratum"], 80),
+            points=wording.points(stratum["difference"]),
+            interval=wording.interval(stratum["interval"]),
+            prompts=stratum.get("prompts"),
+            clear=wording.is_clear(stratum, finding),
+            bar=Bar(place(stratum["interval"][0]), place(stratum["difference"]), place(stratum["interval"][1]), place(0.0)),
+        )
+        for stratum in strata
+    ]
+
+
+def _pairs(finding: Mapping[str, Any], texts: pd.DataFrame, predicate: Predicate | None, labels: Mapping[str, str]) -> list[PairView]:
+    """The pairs of the evidence: first those whose two texts differ in what the finding says, each prompt once while there are others."""
+    if texts.empty:
+        return []
+    wanted = list(dict.fromkeys(finding.get("evidence") or ()))
+    rows = texts[texts["id"].isin(wanted)].drop_duplicates("id").set_index("id")
+    asked = texts[texts["prompt_id"].isin(rows["prompt_id"])]
+    partners = {(str(row.model), str(row.prompt_id), int(row.sample)): row for row in asked.itertuples()}  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    found: list[tuple[tuple[bool, bool, int], PairView]] = []
+    seen: set[str] = set()
+    for order, text_id in enumerate(wanted):
+        if text_id not in rows.index:
+            continue
+        prompt_id, sample = str(rows.loc[text_id, "prompt_id"]), int(rows.loc[text_id, "sample"])  # pyright: ignore[reportArgumentType]
+        sides = {role: _side(partners.get((role, prompt_id, sample)), role, predicate, labels) for role in ("base", "intervention")}
+        shown = [side.shows for side in sides.values() if side is not None]
+        view = PairView(
+            pieces(str(rows.loc[text_id, "prompt"]), longest=_LONGEST_PROMPT),
+            visible(rows.loc[text_id, "stratum"], 80),
+            sides["base"],
+            sides["intervention"],
+        )
+        found.append(((prompt_id in seen, len(shown) < 2 or shown[0] == shown[1], order), view))
+        seen.add(prompt_id)
+    return [view for _, view in sorted(found, key=lambda item: item[0])][:MOST_PAIRS]
+
+
+def _side(row: Any, role: str, predicate: Predicate | None, labels: Mapping[str, str]) -> Side | None:
+    if row is None:
+        return None
+    text = str(row.text)
+    return Side(
+        label=labels[role],
+        role=role,
+        pieces=pieces(text, _tried(lambda check: check.spans(text[:_LONGEST_SEARCHED]), predicate, [])),
+        shows=_tried(lambda check: check.holds(text[:_LONGEST_SEARCHED]), predicate, None),
+        finished=bool(row.finished),
+    )
+
+
+def _tried(ask: Callable[[Predicate], Any], predicate: Predicate | None, otherwise: list[Span] | None) -> Any:
+    return ask(predicate) if predicate is not None else otherwise
+
+
+def _predicate(check: Mapping[str, Any] | None) -> Predicate | None:
+    """The finding's check; None where only a language model can judge it, or this version does not know its kind."""
+    if not check:
+        return None
+    try:
+        return parse_predicate(check)
+    except ConfigError:
+        return None
+
+
+def _about_layout(check: Mapping[str, Any] | None) -> bool:
+    from auto_interventions.hypotheses.measures import MEASURES
+
+    measure = MEASURES.get(str((check or {}).get("feature", "")))
+    return measure is not None and measure.theme in _LAYOUT_THEMES
+
+
+def rates(findings: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str, str]]:
+    """Findings as rows of a table of text."""
+    rows: list[dict[str, str]] = []
+    for finding in findings:
+        often, what = wording.claim(finding)
+        rows.append(
+            {
+                "what": visible(f"{often} {what}", 300),
+                "rates": f"{wording.percent(finding['base_rate'])} → {wording.percent(finding['intervention_rate'])}",
+                "points": wording.points(finding["difference"]),
+                "interval": wording.interval(finding["interval"]),
+                "evidence": wording.odds(wording.log_e_of(finding)),
+                "source": visible(finding.get("source", ""), 60),
+            }
+        )
+    return rows

@@ -1,0 +1,61 @@
+"""The findings on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from auto_interventions.report import wording
+from auto_interventions.report.plain import one_line
+
+# What was tested and did not hold: enough to see what was tried, the rest is in the report.
+_MOST_REJECTED = 5
+_COLOURS = {"different": "bold magenta", "unexplained": "bold yellow", "none": "bold green"}
+
+
+def verdict_text(findings: Mapping[str, Any]) -> Text:
+    """The verdict of an audit (the content of findings.json, {} while there is none), in two sentences."""
+    verdict = wording.verdict(findings)
+    return Text.assemble((one_line(verdict.headline, 600), _COLOURS.get(verdict.kind, "bold")), "\n", one_line(verdict.detail, 900))
+
+
+def findings_table(findings: Mapping[str, Any]) -> Table:
+    """The findings of an audit as a table: those that held, by size, then the best few of those that did not."""
+    table = Table(
+        title="Findings",
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        pad_edge=False,
+        header_style="dim",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("The intervention …")
+    # These may break into two lines on a narrow terminal.
+    table.add_column("base → intervention", justify="right")
+    table.add_column("points [interval]", justify="right")
+    table.add_column("evidence", justify="right")
+    table.add_column("status", min_width=9)
+    held = wording.validated(findings)
+    rejected = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
+    rejected.sort(key=lambda finding: -wording.log_e_of(finding))
+    for finding in held + rejected[:_MOST_REJECTED]:
+        table.add_row(*_row(finding), style="" if finding["status"] == "validated" else "dim")
+    left_out = len(rejected) - _MOST_REJECTED
+    if left_out > 0:
+        table.caption = Text(f"{left_out:,} more were tested and did not hold: see the report.")
+    elif not held and not rejected:
+        table.caption = Text("No sentence was tested.")
+    return table
+
+
+def _row(finding: Mapping[str, Any]) -> list[Text]:
+    often, what = wording.claim(finding)
+    low, high = finding["interval"]
+    rates = f"{wording.percent(finding['base_rate'])} → {wording.percent(finding['intervention_rate'])}"
+    size = f"{wording.points(finding['difference'])} [{wording.points(low)}, {wording.points(high)}]"
+    return [Text(cell) for cell in (one_line(f"{often} {what}"), rates, size, wording.odds(wording.log_e_of(finding)), finding["status"])]

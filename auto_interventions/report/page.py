@@ -1,0 +1,155 @@
+"""report.html: one file that needs no network, made from the files of a run directory alone.
+
+Everything in it that a model or a user wrote is text: the template engine escapes all, control characters are made visible (`plain`), and a
+Content-Security-Policy forbids every script, request and form. The same directory gives the same page, byte for byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from auto_interventions.records import ROLES
+from auto_interventions.report import cards, figures, sections, wording
+from auto_interventions.report.drawing import Drawing
+from auto_interventions.report.plain import one_line, visible
+from auto_interventions.runs import Run, RunDirectory, load_run
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_DEFAULT_ALPHA = 0.05
+
+
+def build_report(run_directory: Path) -> Path:
+    """Writes report.html of a run, atomically, and gives its path. Works at any time of a run: what is not there yet is left out.
+
+    Raises:
+        RunDirectoryError: not a run directory, or a damaged file in it.
+        Interrupted: the file cannot be written.
+    """
+    run = load_run(run_directory)
+    html = _environment().get_template("report.html.j2").render(_context(run))
+    RunDirectory(run_directory).write_text("report.html", html)
+    return run_directory / "report.html"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _context(run: Run) -> dict[str, Any]:
+    """All that the template shows."""
+    findings = run.findings
+    alpha = float(findings.get("alpha") or ((run.run.get("config") or {}).get("inference") or {}).get("alpha") or _DEFAULT_ALPHA)
+    held = wording.validated(findings)
+    texts = _table(run, "texts")
+    labels = {role: one_line(findings.get(role) or run.run.get(role) or role, 60) for role in ROLES}
+    verdict = wording.verdict(findings)
+    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return {
+        "count": wording.count,
+        "style": Markup(style),
+        "policy": _policy(style),
+        "name": one_line(run.run.get("name", "audit"), 120),
+        "labels": labels,
+        "verdict": {"kind": verdict.kind, "headline": visible(verdict.headline, 1_200), "detail": visible(verdict.detail, 1_600)},
+        "status": run.run.get("status", "running"),
+        "stopped_because": visible(run.run.get("stopped_because") or findings.get("stopped_because") or "", 600),
+        "day": str(run.run.get("finished") or run.run.get("started") or "")[:10],
+        "facts": sections.facts(run),
+        "alpha": alpha,
+        "level": wording.level(alpha),
+        "effects": _both(lambda narrow: figures.effects(held, alpha, narrow=narrow)),
+        "cards": [cards.card(finding, texts, labels, alpha) for finding in held],
+        "pairs_open": cards.PAIRS_OPEN,
+        "rejected": cards.rates(_rejected(findings), alpha),
+        "themes": sections.themes(findings),
+        "ledger": sections.ledger(run.ledger),
+        "guarantee": _guarantee(run, alpha),
+        "reproduce": sections.reproduce(run),
+        **_where(run, texts, alpha),
+    }
+
+
+def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
+    """Maps, strata, clusters and evidence over rounds."""
+    table, clusters = _table(run, "strata"), _table(run, "clusters")
+    strata = sections.strata(table) if not table.empty else []
+    points = sections.points(texts, str(run.run.get("name")))
+    rounds = run.run.get("rounds") or []
+    names = sections.stratum_names(table)
+    return {
+        "map": figures.map_of_texts(points, sections.landmarks(clusters)),
+        "map_points": len(points),
+        "map_of": int(texts["x"].notna().sum()) if not texts.empty else 0,
+        "strata": strata,
+        "strata_map": figures.map_of_strata(strata),
+        "clusters": sections.clusters(clusters, texts),
+        "clustering": run.run.get("clustering") or {},
+        "rounds": _both(lambda narrow: figures.evidence_rounds(rounds, names, alpha, narrow=narrow)),
+        "decided": _decided(rounds, alpha),
+        "confirmed": next((int(one["pairs"]) for one in run.run.get("confirm_rounds") or [] if one["validated"]), None),
+    }
+
+
+def _both(draw: Callable[[bool], Drawing | None]) -> list[Drawing]:
+    """The wide and the narrow version of a picture, [] where there is none."""
+    return [drawing for drawing in (draw(False), draw(True)) if drawing is not None]
+
+
+def _decided(rounds: list[dict[str, Any]], alpha: float) -> int | None:
+    """After how many texts the exploring evidence first reached 1/alpha."""
+    return next((int(one["texts"]) for one in rounds if wording.log_e_of({"e_value": alpha}) + one["log_e_overall"] >= 0), None)
+
+
+def _rejected(findings: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
+    return sorted(rows, key=lambda finding: (-wording.log_e_of(finding), finding["id"]))
+
+
+def _guarantee(run: Run, alpha: float) -> dict[str, Any]:
+    prompts = run.run.get("prompts") or {}
+    overall = run.findings.get("overall") or {}
+    return {
+        "sentence": visible(run.findings.get("guarantee", ""), 1_200),
+        "hypotheses": len(run.findings.get("findings", ())),
+        "validated": len(wording.validated(run.findings)),
+        "needed": f"{1 / alpha:,.4g}",
+        "overall": wording.odds(wording.log_e_of(overall)) if overall else "",
+        "share": f"{100 * alpha:.4g}%",
+        "explore": prompts.get("explore", 0),
+        "confirm": prompts.get("confirm", 0),
+        "smallest": _smallest(overall.get("smallest_detectable")),
+    }
+
+
+def _smallest(value: object) -> str:
+    return wording.points(float(value), sign=False) if isinstance(value, int | float) and value < 1 else ""
+
+
+def _table(run: Run, name: str) -> pd.DataFrame:
+    """A table of the run; empty where the audit has not got that far."""
+    if not (run.path / f"{name}.parquet").is_file():
+        return pd.DataFrame()
+    table: pd.DataFrame = getattr(run, name)
+    return table
+
+
+def _policy(style: str) -> str:
+    """No script, no request, no form; the one style sheet by its hash."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

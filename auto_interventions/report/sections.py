@@ -1,0 +1,229 @@
+"""The sections of the page that follow the findings, from the tables of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from auto_interventions.fingerprint import generator
+from auto_interventions.report import wording
+from auto_interventions.report.plain import one_line, visible
+from auto_interventions.runs import Run
+
+MOST_POINTS = 1_500
+_MOST_CLUSTERS = 6
+_LARGEST_MOVE = 3.0  # standard errors; a smaller move of a cluster is not listed
+
+COLUMNS: tuple[tuple[str, str], ...] = (
+    ("texts", "texts"),
+    ("texts_reused", "texts reused"),
+    ("tokens", "tokens"),
+    ("seconds", "seconds"),
+    ("embeddings_computed", "embeddings computed"),
+    ("embeddings_cached", "embeddings reused"),
+    ("judge_calls", "judge calls"),
+    ("judge_calls_cached", "judge calls reused"),
+    ("dollars", "dollars"),
+)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows as plain dictionaries."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def points(texts: pd.DataFrame, name: str) -> list[dict[str, Any]]:
+    """A seeded sample of the embedded texts for the map, half of each model: {x, y, model, text}."""
+    if texts.empty:
+        return []
+    placed = texts[texts["x"].notna() & texts["y"].notna()]
+    if len(placed) > MOST_POINTS:
+        chosen = sorted(generator("report", "map", name).permutation(len(placed))[:MOST_POINTS].tolist())
+        placed = placed.iloc[chosen]
+    return [
+        {"x": round(float(row.x), 3), "y": round(float(row.y), 3), "model": str(row.model), "text": _tooltip(row)}  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+        for row in placed.itertuples()
+    ]
+
+
+def _tooltip(row: Any) -> str:
+    return f"{row.model} · {one_line(row.prompt, 60)} → {one_line(row.text, 120)}"
+
+
+def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of strata.parquet for table and map, the strongest evidence first."""
+    rows = [
+        {
+            "name": visible(row["stratum"], 80),
+            "prompts": int(row["prompts"]),
+            "pairs": int(row["pairs"]),
+            "pair_auc": float(row["pair_auc"]),
+            "told": wording.percent(float(row["pair_auc"])),
+            "evidence": wording.odds(float(row["log_e"])),
+            "log_e": float(row["log_e"]),
+            "divergent": bool(row["divergent"]),
+            "example": one_line(row["example_prompt"], 120),
+            "x": float(row["x"]),
+            "y": float(row["y"]),
+        }
+        for row in records(run_strata)
+    ]
+    return sorted(rows, key=lambda row: (-row["log_e"], row["name"]))
+
+
+def clusters(run_clusters: pd.DataFrame, texts: pd.DataFrame) -> list[dict[str, Any]]:
+    """The clusters that grew and shrank most, by difference of shares; those within chance are left out."""
+    if run_clusters.empty:
+        return []
+    moved: list[dict[str, Any]] = []
+    for row in records(run_clusters):
+        difference, error = float(row["difference"]), float(row.get("standard_error", math.nan))
+        if not math.isfinite(difference) or difference == 0 or (error > 0 and abs(difference) < _LARGEST_MOVE * error):
+            continue
+        moved.append({**row, "difference": difference})
+    moved.sort(key=lambda row: row["difference"])
+    chosen = [row for row in moved[::-1] if row["difference"] > 0][:_MOST_CLUSTERS] + [row for row in moved if row["difference"] < 0][
+        :_MOST_CLUSTERS
+    ]
+    typical = dict(zip(texts["id"], texts["text"], strict=True)) if not texts.empty else {}
+    largest = max((abs(row["difference"]) for row in chosen), default=1.0)
+    return [
+        {
+            "words": one_line(row["words"], 80) or "no words in common",
+            "base": wording.percent(float(row["base_share"])),
+            "intervention": wording.percent(float(row["intervention_share"])),
+            "points": wording.points(row["difference"]),
+            "grew": row["difference"] > 0,
+            "length": round(50 * abs(row["difference"]) / largest, 1),
+            "texts": int(row["texts"]),
+            "typical": one_line(typical.get(row["typical_text_id"], ""), 240),
+        }
+        for row in chosen
+    ]
+
+
+def landmarks(run_clusters: pd.DataFrame) -> list[dict[str, Any]]:
+    """The clusters to name on the map: the largest moves, each clear of those named before."""
+    named: list[dict[str, Any]] = []
+    rows = [row for row in records(run_clusters) if math.isfinite(float(row["x"])) and str(row["words"])] if not run_clusters.empty else []
+    if not rows:
+        return []
+    reach = max(max(row[key] for row in rows) - min(row[key] for row in rows) for key in ("x", "y")) or 1.0
+    for row in sorted(rows, key=lambda row: -abs(float(row["difference"]))):
+        place = {"x": float(row["x"]), "y": float(row["y"]), "words": one_line(str(row["words"]).split(" · ")[0], 24)}
+        if all(abs(place["y"] - other["y"]) > 0.07 * reach or abs(place["x"] - other["x"]) > 0.25 * reach for other in named):
+            named.append(place)
+    return named
+
+
+def themes(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Themes of the validated findings: {title, findings: [{id, text}]}."""
+    held = {finding["id"]: finding for finding in wording.validated(findings)}
+    grouped: list[dict[str, Any]] = []
+    for theme in findings.get("themes") or ():
+        own = [held[one] for one in theme.get("findings", ()) if one in held]
+        if own:
+            listed = [{"id": visible(one["id"], 80), "text": one_line(" ".join(wording.claim(one)), 120)} for one in own]
+            grouped.append({"title": one_line(theme.get("title", ""), 80), "findings": listed})
+    return grouped
+
+
+def ledger(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The ledger as a table: its used columns, a row a stage, and their sum."""
+    stages: Mapping[str, Mapping[str, float]] = content.get("stages") or {}
+    total: Mapping[str, float] = content.get("all") or {}
+    if not stages:
+        return None
+    # A column that is nought everywhere says nothing, except for money: that it cost nothing is worth saying.
+    used = [
+        (key, title)
+        for key, title in COLUMNS
+        if key in ("texts", "tokens", "seconds", "dollars") or any(own.get(key) for own in stages.values())
+    ]
+
+    def row(counts: Mapping[str, float]) -> list[str]:
+        return [_amount(key, counts.get(key, 0)) for key, _ in used]
+
+    return {
+        "columns": [title for _, title in used],
+        "rows": [(one_line(name, 60), row(counts)) for name, counts in stages.items()],
+        "total": [cell if key != "dollars" or cell != "–" else "$0" for cell, (key, _) in zip(row(total), used, strict=True)],
+    }
+
+
+def _amount(key: str, amount: float) -> str:
+    if not amount:
+        return "–"
+    if key == "dollars":
+        return f"${amount:,.2f}"
+    return f"{amount:,.1f}" if key == "seconds" else f"{amount:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(48.2), duration(132.0), duration(7300.0)
+    ('48 s', '2 min 12 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def reproduce(run: Run) -> dict[str, Any]:
+    """What somebody needs to get the same answer: the audit file, versions, fingerprints."""
+    config: Mapping[str, Any] = run.run.get("config") or {}
+    text = yaml.safe_dump(_told(config), sort_keys=False, allow_unicode=True, width=110)
+    return {
+        "yaml": visible(text),
+        "seed": (config.get("sampling") or {}).get("seed"),
+        "versions": [(one_line(key, 60), one_line(value, 60)) for key, value in (run.run.get("versions") or {}).items()],
+        "fingerprints": [(one_line(key, 60), one_line(value, 80)) for key, value in _flat(run.run.get("fingerprints") or {})],
+    }
+
+
+def _told(value: Any) -> Any:
+    """Settings without those that were left empty."""
+    if isinstance(value, Mapping):
+        kept = {str(key): _told(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None and item not in ({}, [])}
+    return [_told(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, item in value.items():
+        rows += _flat(item, f"{before}{key}: ") if isinstance(item, Mapping) else [(f"{before}{key}", str(item))]
+    return rows
+
+
+def facts(run: Run) -> list[str]:
+    """What the audit looked at, in a line of short facts."""
+    prompts: Mapping[str, int] = run.run.get("prompts") or {}
+    total: Mapping[str, float] = run.ledger.get("all") or {}
+    tested = len(run.findings.get("findings", ()))
+    parts = [
+        f"{_drawn(run):,} texts" if _drawn(run) else "",
+        f"{prompts['explore'] + prompts['confirm']:,} prompts of {prompts['strata']:,} kinds" if prompts.get("explore") else "",
+        f"{tested:,} sentences tested" if tested else "",
+        duration(run.run["seconds"]) if run.run.get("seconds") else "",
+        f"${total['dollars']:,.2f}" if total.get("dollars") else "",
+    ]
+    return [part for part in parts if part]
+
+
+def _drawn(run: Run) -> int:
+    """Texts of both models, those reused from the store among them."""
+    return int((run.ledger.get("all") or {}).get("texts", 0))
+
+
+def stratum_names(run_strata: pd.DataFrame) -> Sequence[str]:
+    """Names in the order of the file, which is that of `log_e_strata`."""
+    return [str(name) for name in run_strata["stratum"]] if not run_strata.empty else []
