@@ -115,7 +115,8 @@ def _runs(words: list[str], last: bool) -> list[str]:
 def _common(phrases_of: list[list[str]]) -> tuple[list[str], csr_matrix]:
     """The most common phrases, and (texts, phrases) marks."""
     counts = Counter(phrase for phrases in phrases_of for phrase in phrases)
-    common = sorted((phrase for phrase, count in counts.items() if count >= _FEWEST_TEXTS), key=lambda phrase: (-counts[phrase], phrase))
+    sayable = [phrase for phrase, count in counts.items() if count >= _FEWEST_TEXTS and phrase.isprintable()]
+    common = sorted(sayable, key=lambda phrase: (-counts[phrase], phrase))
     column = {phrase: number for number, phrase in enumerate(common[:_MOST_EDGES])}
     places = [(row, column[phrase]) for row, phrases in enumerate(phrases_of) for phrase in set(phrases) if phrase in column]
     rows, columns = np.array(places, dtype=np.int64).reshape(-1, 2).T

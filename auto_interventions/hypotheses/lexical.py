@@ -42,7 +42,7 @@ def log_odds(gained: FloatArray, gained_of: FloatArray | float, lost: FloatArray
         prior: weight of the prior in texts; its mean is the share in both groups together.
 
     >>> log_odds(np.array([30.0, 3.0]), 100, np.array([10.0, 1.0]), 100, prior=10).round(1)
-    array([3.4, 1. ])
+    array([3.3, 0.9])
     """
     together = np.clip((gained + lost) / (gained_of + lost_of), 1e-9, 1 - 1e-9)
     yes, no = prior * together, prior * (1 - together)

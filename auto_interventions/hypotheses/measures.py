@@ -51,7 +51,8 @@ class Measure:
 
 
 _SENTENCE_END = re.compile(r"[.!?…][.!?…。！？]*[\"'”’)\]]*(?=\s|$)")
-_UNSPACED_END = re.compile("[。！？]+")
+_ANY_SENTENCE_END = re.compile(_SENTENCE_END.pattern + "|[。！？]+")
+_WORDLIKE = re.compile(r"[^\W_]")
 _LOWER_SENTENCE = r"[.!?…][\"'”’)\]]*\s+[\"'“‘(]*[^\W\d_A-Z]"
 _TERMINATED = re.compile(r"[.!?…。！？]\W*$")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -92,11 +93,9 @@ def _words(text: str) -> float:
 
 
 def _sentences(text: str) -> float:
-    stripped = text.rstrip()
-    if not stripped:
-        return 0.0
-    ends = len(_SENTENCE_END.findall(stripped)) + (0 if stripped.isascii() else len(_UNSPACED_END.findall(stripped)))
-    return float(ends + (_TERMINATED.search(stripped[-40:]) is None))
+    ends = [match.end() for match in (_SENTENCE_END if text.isascii() else _ANY_SENTENCE_END).finditer(text)]
+    rest = text[ends[-1] :] if ends else text
+    return float(len(ends) + (_WORDLIKE.search(rest) is not None))
 
 
 def _uppercase_words(text: str) -> float:

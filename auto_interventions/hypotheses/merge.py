@@ -106,7 +106,7 @@ class _Work:
     def members(self, leader: int) -> tuple[int, ...]:
         """What the leader took, best first."""
         growth = self._evidence.growth
-        return tuple(sorted(self._taken.get(leader, []), key=lambda index: (-growth[index].round(6), self._names[index])))
+        return tuple(sorted(self._taken.get(leader, []), key=lambda index: (-growth[index].round(6), self._plainness(index))))
 
     def group(self, leader: int) -> Group:
         """The leader's group with its best sentence chosen, which takes in its own near-duplicates too."""
@@ -129,19 +129,12 @@ class _Work:
     def _plainness(self, index: int) -> tuple[float | str, ...]:
         """Small for sentences that say most in fewest words: the kind, words with content, no loose ends, shortness."""
         predicate = self._predicates[index]
-        kind = (
-            0
-            if isinstance(predicate, Refusal | Language)
-            else 1
-            if isinstance(predicate, Opening | Ending)
-            else 2
-            if isinstance(predicate, Phrase)
-            else 3
-        )
+        judged = not isinstance(predicate, Refusal | Language)
+        kind = 0 if isinstance(predicate, Opening | Ending) else 1 if isinstance(predicate, Phrase) else 2
         words = self._words[index]
         loose = sum(word in FUNCTION_WORDS for word in words[-1:])
         size = len(words) if words else len(self._names[index])
-        return kind, -len(self._content[index]), loose, size, -float(self._evidence.growth[index].round(6)), self._names[index]
+        return judged, -len(self._content[index]), kind, loose, size, -float(self._evidence.growth[index].round(6)), self._names[index]
 
     def _sides(self) -> list[tuple[slice, FloatMatrix]]:
         pairs = self._design.pairs
