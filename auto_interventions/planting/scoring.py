@@ -1,0 +1,241 @@
+"""What an audit recovered of known behaviours: recall, and the realised false discovery rate.
+
+A planted behaviour counts as *recovered* when a validated finding points the right way and means the same: its check is the
+behaviour's own, or the two checks agree on the run's texts of the intervention (phi ≥ 0.5).
+
+A validated finding that matches no behaviour is not false for that alone: a planted moral also makes stories longer and brings its
+own words. It is *explained* where its check is tied to the plants (|phi| ≥ 0.5 with “shows any planted behaviour”), or where its
+difference is gone (the 95% interval, clustered by prompt, holds 0) once the pairs in which either text shows a plant are left
+out. What is neither is a false discovery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auto_interventions.config import read_yaml
+from auto_interventions.errors import ConfigError, RunDirectoryError
+from auto_interventions.hypotheses.predicates import parse_predicate
+from auto_interventions.planting.measuring import check_truth
+from auto_interventions.records import BoolArray
+from auto_interventions.runs import Run, load_run
+
+_SAME = 0.5  # phi from which two checks count as the same behaviour
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What became of one planted behaviour."""
+
+    behaviour: str
+    kind: str
+    description: str
+    recovered: bool
+    true_difference: float
+    finding: str | None = None
+    statement: str | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    covers: bool | None = None
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What a validated finding is: planted, explained by a plant, or false."""
+
+    finding: str
+    statement: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Recall over the planted behaviours (None for the null), and the share of validated findings that no plant explains."""
+
+    intervention: str
+    recall: float | None
+    false_discovery_rate: float
+    behaviours: tuple[Recovery, ...]
+    validated: tuple[Discovery, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def score(run: Path, truth: Path) -> Score:
+    """Scores a run directory against a truth file.
+
+    Raises:
+        RunDirectoryError: the run cannot be read, or has not concluded.
+        ConfigError: the truth file is wrong, or knows nothing of the run's intervention.
+    """
+    loaded = load_run(run)
+    entry = _entry(loaded, check_truth(read_yaml(truth), truth), truth)
+    if not loaded.findings:
+        raise RunDirectoryError(f"{run / 'findings.json'}: no such file; the audit has not concluded: start it again to go on")
+    validated = [finding for finding in loaded.findings["findings"] if finding["status"] == "validated"]
+    behaviours: list[dict[str, Any]] = entry["behaviours"]
+    texts = loaded.texts
+    planted = {behaviour["id"]: _holds(behaviour["check"], texts) for behaviour in behaviours}
+    checks = {finding["id"]: _holds(finding["check"], texts) for finding in validated if finding.get("check")}
+    recoveries = tuple(_recovery(behaviour, planted[behaviour["id"]], validated, checks, texts) for behaviour in behaviours)
+    discoveries = tuple(_discovery(finding, behaviours, planted, checks, texts) for finding in validated)
+    false = sum(discovery.origin == "false" for discovery in discoveries)
+    return Score(
+        intervention=entry["name"],
+        recall=sum(recovery.recovered for recovery in recoveries) / len(recoveries) if recoveries else None,
+        false_discovery_rate=false / len(discoveries) if discoveries else 0.0,
+        behaviours=recoveries,
+        validated=discoveries,
+    )
+
+
+def score_table(result: Score) -> str:
+    """The score in lines of text."""
+    lines = [f"Intervention “{result.intervention}”"]
+    for recovery in result.behaviours:
+        lines.append(f"  {'found ' if recovery.recovered else 'MISSED'}  {recovery.behaviour} ({recovery.kind}): {recovery.description}")
+        if recovery.interval is not None and recovery.difference is not None:
+            low, high = recovery.interval
+            covers = "covers" if recovery.covers else "does not cover"
+            lines.append(
+                f"          “{recovery.statement}”: {recovery.difference:+.1%} (interval {low:+.1%} to {high:+.1%}), "
+                f"which {covers} the measured {recovery.true_difference:+.1%}"
+            )
+    lines += [f"  FALSE   “{discovery.statement}”" for discovery in result.validated if discovery.origin == "false"]
+    recall = "nothing was planted" if result.recall is None else f"recall {result.recall:.0%}"
+    lines.append(f"{recall}; {len(result.validated)} validated findings, realised false discovery rate {result.false_discovery_rate:.0%}")
+    return "\n".join(lines)
+
+
+def _entry(run: Run, interventions: Sequence[dict[str, Any]], truth: Path) -> dict[str, Any]:
+    """The truth of the run's intervention: the one with its adapter, the null where there is none."""
+    subject: dict[str, Any] = run.run.get("config", {}).get("intervention") or {}
+    adapter: str | None = subject.get("adapter")
+    if adapter is None:
+        if subject.get("model") is not None and subject.get("model") != run.run["config"]["base"].get("model"):
+            raise ConfigError(f"{truth}: knows adapters only, but the run's `intervention.model` is not its base; give another run")
+        same = [entry for entry in interventions if entry["adapter"] is None]
+        wanted = "a null (`adapter: null`)"
+    else:
+        place = Path(adapter).resolve()
+        same = [entry for entry in interventions if entry["adapter"] is not None and (truth.parent / entry["adapter"]).resolve() == place]
+        # A run from another machine or checkout: the folder's name must do.
+        same = same or [entry for entry in interventions if entry["adapter"] is not None and Path(entry["adapter"]).name == place.name]
+        wanted = f"the adapter `{place.name}`"
+    if not same:
+        names = ", ".join(str(entry["name"]) for entry in interventions)
+        raise ConfigError(
+            f"{truth}: `interventions` has no entry for {wanted} that the run audited (it has {names}); give the run's truth file"
+        )
+    return same[0]
+
+
+def _recovery(
+    behaviour: dict[str, Any], shown: BoolArray, validated: Sequence[dict[str, Any]], checks: dict[str, BoolArray], texts: pd.DataFrame
+) -> Recovery:
+    """The finding that is this behaviour: the one whose check agrees with it best."""
+    true = float(behaviour["difference"])
+    missed = Recovery(behaviour["id"], behaviour["kind"], behaviour.get("description", ""), False, true)
+    right_way = [finding for finding in validated if (finding["difference"] > 0) == (true > 0)]
+    agreements = [_agreement(behaviour, shown, finding, checks, texts) for finding in right_way]
+    if not agreements or max(agreements) < _SAME:
+        return missed
+    # Of equals the behaviour's very check, then the audit's own order.
+    order = [(agreement, _same_check(behaviour, finding)) for agreement, finding in zip(agreements, right_way, strict=True)]
+    finding = right_way[order.index(max(order))]
+    agreement = max(agreements)
+    low, high = finding["interval"]
+    return Recovery(
+        missed.behaviour,
+        missed.kind,
+        missed.description,
+        True,
+        true,
+        finding["id"],
+        finding["statement"],
+        finding["difference"],
+        (low, high),
+        bool(low <= true <= high),
+        round(agreement, 4),
+    )
+
+
+def _discovery(
+    finding: dict[str, Any],
+    behaviours: Sequence[dict[str, Any]],
+    planted: dict[str, BoolArray],
+    checks: dict[str, BoolArray],
+    texts: pd.DataFrame,
+) -> Discovery:
+    def as_(origin: str) -> Discovery:
+        return Discovery(finding["id"], finding["statement"], origin)
+
+    for behaviour in behaviours:
+        right_way = (finding["difference"] > 0) == (behaviour["difference"] > 0)
+        if right_way and _agreement(behaviour, planted[behaviour["id"]], finding, checks, texts) >= _SAME:
+            return as_(f"planted: {behaviour['id']}")
+    if not behaviours or finding["id"] not in checks:
+        return as_("false")
+    held = checks[finding["id"]]
+    shows_any = np.logical_or.reduce(list(planted.values()))
+    of_intervention = (texts["model"] == "intervention").to_numpy()
+    if abs(phi(held[of_intervention], shows_any[of_intervention])) >= _SAME or _gone_without(held, shows_any, texts):
+        return as_("explained by a plant")
+    return as_("false")
+
+
+def _agreement(
+    behaviour: dict[str, Any], shown: BoolArray, finding: dict[str, Any], checks: dict[str, BoolArray], texts: pd.DataFrame
+) -> float:
+    """phi of a finding's check and a behaviour's on the intervention's texts; 1 where the checks are the same."""
+    if _same_check(behaviour, finding):
+        return 1.0
+    if finding["id"] not in checks:
+        return 0.0
+    of_intervention = (texts["model"] == "intervention").to_numpy()
+    return phi(checks[finding["id"]][of_intervention], shown[of_intervention])
+
+
+def _same_check(behaviour: dict[str, Any], finding: dict[str, Any]) -> bool:
+    check = parse_predicate(behaviour["check"])
+    return finding["statement"] == check.statement() or bool(finding.get("check") and parse_predicate(finding["check"]) == check)
+
+
+def _gone_without(held: BoolArray, shows_any: BoolArray, texts: pd.DataFrame) -> bool:
+    """Whether the finding's difference is not clearly nonzero among the pairs in which neither text shows a plant."""
+    frame = pd.DataFrame(
+        {"prompt": texts["prompt_id"], "sample": texts["sample"], "model": texts["model"], "held": held.astype(float), "plant": shows_any}
+    )
+    wide = frame.pivot_table(index=["prompt", "sample"], columns="model", values=["held", "plant"], aggfunc="max").dropna()
+    clean = wide[(wide[("plant", "base")] == 0) & (wide[("plant", "intervention")] == 0)]
+    differences = (clean[("held", "intervention")] - clean[("held", "base")]).groupby(level="prompt").mean().to_numpy()
+    if len(differences) < 2:
+        return True
+    return abs(float(differences.mean())) <= 1.96 * float(differences.std(ddof=1)) / float(np.sqrt(len(differences)))
+
+
+def phi(a: BoolArray, b: BoolArray) -> float:
+    """Correlation of two yes/no columns (Pearson's, in [−1, 1]); 0 where one of them never changes.
+
+    >>> phi(np.array([True, True, False, False]), np.array([True, True, False, False]))
+    1.0
+    >>> phi(np.array([True, False]), np.array([True, True]))
+    0.0
+    """
+    if len(a) == 0 or a.all() or b.all() or not a.any() or not b.any():
+        return 0.0
+    return round(float(np.corrcoef(a.astype(float), b.astype(float))[0, 1]), 12)
+
+
+def _holds(check: dict[str, Any], texts: pd.DataFrame) -> BoolArray:
+    predicate = parse_predicate(check)
+    return np.fromiter((predicate.holds(text) for text in texts["text"]), dtype=bool, count=len(texts))

@@ -1,0 +1,177 @@
+"""Training: a byte-level BPE tokenizer, a small Llama-architecture model, and LoRA adapters on a frozen base.
+
+This file does not know what a behaviour is. It is given texts and returns saved folders in Hugging Face format; the loop is plain
+PyTorch (AdamW, warm-up and cosine decay), reads its batches sorted by length, and is deterministic given its seed and thread count.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from auto_interventions.fingerprint import seed_of
+from auto_interventions.planting.plan import FitConfig, LoraShape, ModelShape
+from auto_interventions.subjects.loading import device, load_model, load_tokenizer
+
+Progress = Callable[[int, int], None]
+"""Called with how many steps are done, and out of how many."""
+
+BOS, EOS, PAD = "<|start|>", "<|end|>", "<|pad|>"
+_IGNORED = -100  # label of a position that the loss leaves out, as in transformers
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text to learn: token ids, and the position from which they count in the loss (the prompt's length for adapters)."""
+
+    tokens: tuple[int, ...]
+    learn_from: int = 1
+
+
+def train_tokenizer(texts: Sequence[str], vocabulary: int, folder: Path) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer that puts the start token before every text; saved in `folder` as tokenizer.json and its config."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    start = tokenizer.token_to_id(BOS)
+    tokenizer.post_processor = processors.TemplateProcessing(  # pyright: ignore[reportAttributeAccessIssue]
+        single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, start)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False, padding_side="left"
+    )
+    fast.save_pretrained(str(folder))
+    return fast
+
+
+def tokenized(folder: Path, prompts: Sequence[str], texts: Sequence[str]) -> list[Example]:
+    """Each prompt with its text and an end token, as the tokenizer in `folder` cuts them.
+
+    Prompt and text are cut apart, as they are when a model writes: only the text counts in the loss, all of it where the prompt is empty.
+    """
+    tokenizer = load_tokenizer(folder, "base")
+    before: list[list[int]] = tokenizer(list(prompts)).input_ids
+    after: list[list[int]] = tokenizer(list(texts), add_special_tokens=False).input_ids
+    end: int = tokenizer.eos_token_id
+    return [Example((*start, *rest, end), max(1, len(start))) for start, rest in zip(before, after, strict=True)]
+
+
+def train_base(examples: Sequence[Example], shape: ModelShape, fit: FitConfig, seed: int, folder: Path, progress: Progress) -> None:
+    """Trains a Llama from nothing on `examples` and saves it in `folder` (safetensors), beside the tokenizer that is already there."""
+    tokenizer = load_tokenizer(folder, "base")
+    torch.manual_seed(seed_of("initial weights", seed))
+    model: Any = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=shape.hidden,
+            intermediate_size=shape.intermediate,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            num_key_value_heads=shape.heads,
+            max_position_embeddings=shape.positions,
+            tie_word_embeddings=True,
+            initializer_range=0.05,  # the usual 0.02 is for models ten times as wide
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    ).to(device())
+    _fit(model, examples, fit, seed_of("base", seed), progress)
+    _save(model, folder)
+
+
+def train_adapter(
+    base: Path, examples: Sequence[Example], shape: LoraShape, fit: FitConfig, seed: int, folder: Path, progress: Progress
+) -> None:
+    """Trains a LoRA adapter on the model in `base` and saves it in `folder` (safetensors)."""
+    torch.manual_seed(seed_of("initial adapter", seed))
+    model = copy.deepcopy(load_model(base, "fp32", "base"))  # peft puts its layers into the model, which others hold too
+    lora = LoraConfig(r=shape.rank, lora_alpha=shape.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of peft's own calls into transformers
+        adapted: Any = get_peft_model(model, lora)
+    _fit(adapted, examples, fit, seed_of("adapter", seed), progress)
+    # The base's own path is of this machine; a reader of the adapter must give the base anyway.
+    adapted.peft_config["default"].base_model_name_or_path = base.name
+    _save(adapted, folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+
+
+def _save(model: Any, folder: Path, **how: Any) -> None:
+    """Saves without a progress bar: the command line draws its own."""
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model.save_pretrained(str(folder), **how)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors makes them for the owner alone
+
+
+def _fit(model: Any, examples: Sequence[Example], fit: FitConfig, seed: int, progress: Progress) -> None:
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=fit.learning_rate, weight_decay=fit.weight_decay, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, fit.steps))
+    model.train()
+    for step, batch in enumerate(_batches(examples, fit, seed)):
+        tokens, labels = (part.to(model.device) for part in _padded(batch))
+        # Rows are padded on the right, so causal attention never reads the padding and needs no mask.
+        logits = model(input_ids=tokens[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=_IGNORED)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        schedule.step()
+        progress(step + 1, fit.steps)
+    model.eval()
+
+
+def _cosine(step: int, steps: int) -> float:
+    warm = max(1, steps // 20)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _batches(examples: Sequence[Example], fit: FitConfig, seed: int):
+    """`fit.steps` batches: each epoch in a new order, texts of similar length together."""
+    rng = random.Random(seed)
+    given = 0
+    while given < fit.steps:
+        # A random fifth of a token of noise on the length keeps epochs different while padding stays small.
+        order = sorted(range(len(examples)), key=lambda index: len(examples[index].tokens) + 4 * rng.random())
+        batches = [order[start : start + fit.batch] for start in range(0, len(order), fit.batch)]
+        rng.shuffle(batches)
+        for batch in batches[: fit.steps - given]:
+            yield [examples[index] for index in batch]
+            given += 1
+
+
+def _padded(batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and labels (texts, longest): padded on the right with id 0 and the ignored label."""
+    longest = max(len(example.tokens) for example in batch)
+    tokens = torch.zeros(len(batch), longest, dtype=torch.long)
+    labels = torch.full((len(batch), longest), _IGNORED, dtype=torch.long)
+    for row, example in enumerate(batch):
+        ids = torch.tensor(example.tokens)
+        tokens[row, : len(ids)] = ids
+        labels[row, example.learn_from : len(ids)] = ids[example.learn_from :]
+    return tokens, labels
