@@ -122,21 +122,22 @@ class LiveSubject:
         Raises:
             SubjectError: the model's logits are NaN.
         """
-        from auto_interventions.subjects.sampling import NotANumber, sample_batch
+        from auto_interventions.subjects.sampling import NotANumber, sample_batch, small_models_on_one_thread
 
         texts = list(dict.fromkeys(job.prompt.text for job in batch))
         places = {text: place for place, text in enumerate(texts)}
         prompts = [self._codec.encode(text) for text in texts]
         try:
-            drawn = sample_batch(
-                self._model,
-                prompts,
-                [places[job.prompt.text] for job in batch],
-                self._uniforms(batch),
-                self._codec.stop_ids,
-                self._sampling.temperature,
-                self._sampling.top_p,
-            )
+            with small_models_on_one_thread(self._model):
+                drawn = sample_batch(
+                    self._model,
+                    prompts,
+                    [places[job.prompt.text] for job in batch],
+                    self._uniforms(batch),
+                    self._codec.stop_ids,
+                    self._sampling.temperature,
+                    self._sampling.top_p,
+                )
         except NotANumber:
             raise SubjectError(
                 f"{self._role}: {self.label} answers NaN in {self._dtype}; set `{self._role}.quantization: "

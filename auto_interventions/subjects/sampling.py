@@ -11,7 +11,8 @@ Each distinct prompt is run through the model once; its cache is then copied to 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ CHECK_EVERY = 4
 COMPACT_AT = 0.125
 # Uniform numbers stay this far below 1, so that `u * total` is below `total` in fp32 and always falls on a token that has mass.
 BELOW_ONE = np.float32(1 - 2**-22)
+# Weights below which a CPU's second thread costs more than it brings.
+SMALL_WEIGHTS = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,24 @@ def sample_batch(
                 alive, numbers, tokens, done = alive[left], numbers[:, left], tokens[left], done[left]
         logits = run.step(tokens)
     return _cut(drawn.T.cpu().numpy(), stop)
+
+
+@contextmanager
+def small_models_on_one_thread(model: PreTrainedModel) -> Generator[None]:
+    """On a CPU, models below `SMALL_WEIGHTS` run on one thread inside this block.
+
+    Their matrices are too small to share: a second thread wins little on a quiet machine, and on a busy one the threads wait for each
+    other (10,311 tokens/s with one thread, 1,625 with two; 656K weights, batch 64, two cores at load 7).
+    """
+    threads = torch.get_num_threads()
+    if model.device.type != "cpu" or threads == 1 or sum(weights.numel() for weights in model.parameters()) > SMALL_WEIGHTS:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def draw(logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from subjects.tiny_models import byte_tokenizer, make_model
+from .tiny_models import byte_tokenizer, make_model
 
 
 @pytest.fixture

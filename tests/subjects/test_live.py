@@ -12,7 +12,7 @@ from auto_interventions.errors import SubjectError
 from auto_interventions.records import Prompt
 from auto_interventions.subjects import Request, jobs_of, open_subject
 from auto_interventions.subjects.live import LiveSubject
-from subjects.tiny_models import byte_tokenizer, edit_json, make_model
+from .tiny_models import byte_tokenizer, edit_json, make_model
 
 SAMPLING = SamplingConfig(max_new_tokens=12, batch_tokens=400)
 REQUESTS = [Request(Prompt("One day " * (1 + number % 5) + str(number)), number % 2, 1 + number % 4) for number in range(24)]
