@@ -106,7 +106,7 @@ class SamplingConfig(Part):
     rounds: Positive = 20
     """Exploring rounds at most."""
     strategy: Literal["active", "uniform"] = "active"
-    """Which prompts an exploring round asks. active: half of it where evidence has grown fastest, half everywhere; uniform: everywhere alike."""
+    """Which prompts an exploring round asks. active: half of it where evidence grows fastest, half everywhere; uniform: everywhere."""
     confirm_share: Share = 0.5
     """Share of `max_texts` that is kept for confirming."""
     samples_per_prompt: Positive = 1

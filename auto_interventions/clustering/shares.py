@@ -38,7 +38,8 @@ def cluster_shares(
 
     The prompt is the unit: a prompt's share is the mean over its texts, the model's share the mean over the prompts that both
     models answered, so that a prompt with many texts weighs as much as one with few. Where every text is one answer of a pair
-    this is the plain share. `weights` undo unequal sampling: the weight of each prompt id, 1 where it is missing. Negative labels (not embedded) do not count. A plain estimate: it describes, it tests nothing.
+    this is the plain share. `weights` undo unequal sampling: the weight of each prompt id, 1 where it is missing. Negative labels
+    (not embedded) do not count. A plain estimate: it describes, it tests nothing.
 
     Raises:
         ValueError: labels and prompts of different lengths, or a label ≥ `clusters`.
@@ -54,7 +55,8 @@ def cluster_shares(
     difference = csr_matrix(intervention - base)
     mean = _weighted(difference, share)
     # Linearised (Hájek) variance: Σ share² (d − mean)²; with equal weights the usual variance over prompts.
-    spread = _weighted(difference.multiply(difference), share**2) - 2 * mean * _weighted(difference, share**2) + mean**2 * float((share**2).sum())
+    squares = _weighted(difference.multiply(difference), share**2)
+    spread = squares - 2 * mean * _weighted(difference, share**2) + mean**2 * float((share**2).sum())
     variance = np.maximum(spread, 0) * prompts / max(prompts - 1, 1)
     return ClusterShares(
         base_texts=_counts(labels_base, clusters),

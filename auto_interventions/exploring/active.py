@@ -1,9 +1,9 @@
 """Active allocation: half of a round everywhere, half where the evidence can still grow fastest.
 
-For each stratum that is not yet decided, Thompson sampling draws p, the probability that the discriminator orders a fresh pair rightly, from
-its Beta posterior; a bettor who knew p would gain log 2 − H(p) nats a pair (Kelly 1956), and the second half of the round goes to the
-strata in proportion to that gain. A stratum is decided once e-BH has it. Draws are seeded by (seed, round), so the same audit asks the
-same prompts; validity never depends on them (Xu, Wang & Ramdas 2021).
+For each stratum that is not yet decided, Thompson sampling draws p, the probability that the discriminator orders a fresh pair
+rightly, from its Beta posterior; a bettor who knew p would gain log 2 − H(p) nats a pair (Kelly 1956), and the second half of the
+round goes to the strata in proportion to that gain. A stratum is decided once e-BH has it. Draws are seeded by (seed, round), so the
+same audit asks the same prompts; validity never depends on them (Xu, Wang & Ramdas 2021).
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ class RunDirectory:
         fingerprints = run.get("fingerprints")
         if not isinstance(fingerprints, dict) or fingerprints.get("config") != identity(config):
             raise RunDirectoryError(
-                f"{path}: holds another audit (`{run.get('name')}`, or this one with other settings); give --out another folder, or delete this one"
+                f"{path}: holds another audit (`{run.get('name')}`, or this one with other settings); "
+                "give --out another folder, or delete this one"
             )
         return True
 

@@ -7,6 +7,7 @@ import pytest
 from auto_interventions.config import SubjectConfig
 from auto_interventions.errors import SubjectError
 from auto_interventions.subjects.chat import Codec
+
 from .tiny_models import byte_tokenizer, piece_tokenizer
 
 AWKWARD = [

@@ -11,6 +11,7 @@ from auto_interventions.config import SamplingConfig, SubjectConfig
 from auto_interventions.errors import SubjectError
 from auto_interventions.records import Prompt
 from auto_interventions.subjects import Request, check_subject, open_subject
+
 from .tiny_models import edit_json
 
 Folder = Callable[..., Path]

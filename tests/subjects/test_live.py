@@ -12,6 +12,7 @@ from auto_interventions.errors import SubjectError
 from auto_interventions.records import Prompt
 from auto_interventions.subjects import Request, jobs_of, open_subject
 from auto_interventions.subjects.live import LiveSubject
+
 from .tiny_models import byte_tokenizer, edit_json, make_model
 
 SAMPLING = SamplingConfig(max_new_tokens=12, batch_tokens=400)

@@ -10,6 +10,7 @@ import transformers
 from scipy.stats import chi2_contingency
 
 from auto_interventions.subjects.sampling import CHECK_EVERY, NotANumber, can_pad, draw, sample_batch
+
 from .tiny_models import make_model
 
 PROMPTS = [[5, 6, 7, 8, 9], [10, 11, 12, 13, 14, 15, 16], [3, 4, 5, 6, 7, 8]]
