@@ -14,13 +14,14 @@ from auto_interventions.report import wording
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 
 MOST_PAIRS = 5
-"""Example pairs of a finding; the first `PAIRS_OPEN` stand open."""
+"""Example pairs of a finding; of the first findings `PAIRS_OPEN` stand open, of the others one."""
 PAIRS_OPEN = 3
 AXIS = 180
 """Length of the axis of a stratum's difference, in pixels."""
 _LONGEST_PROMPT = 700
 # Beyond this a text is only searched in its beginning for what to mark.
 _LONGEST_SEARCHED = 100_000
+_JUDGES = {"predicate": "a check that a machine runs on the text"}
 _LAYOUT_THEMES = ("Layout", "Markdown")
 
 
@@ -69,7 +70,7 @@ class PairView:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A validated finding. `layout`: line breaks matter, so they are shown."""
+    """A validated finding. `layout`: line breaks matter, so they are shown; `size_open`: its interval still holds 0."""
 
     id: str
     often: str
@@ -78,6 +79,7 @@ class Card:
     evidence: str
     strength: str
     where: str
+    size_open: bool
     strata: list[StratumRow]
     pairs: list[PairView]
     also: list[str]
@@ -107,15 +109,23 @@ def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, s
         evidence=wording.odds(wording.log_e_of(finding)),
         strength=wording.strength(wording.log_e_of(finding)),
         where=visible(wording.where(finding), 400),
+        size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
         strata=stratum_rows(finding),
         pairs=_pairs(finding, texts, predicate, labels),
         also=[visible(also, 300) for also in finding.get("also") or ()],
         layout=layout,
         more_in=finding["more_in"],
         pairs_judged=int(finding.get("pairs", 0)),
-        judges=[visible(judge, 100) for judge in finding.get("judges") or ()],
-        source=visible(finding.get("source", ""), 100),
+        judges=[_JUDGES.get(judge, visible(judge, 100)) for judge in finding.get("judges") or ()],
+        source=_source(finding.get("source", "")),
     )
+
+
+def _source(source: str) -> str:
+    """Who proposed a finding, in words."""
+    if not source:
+        return ""
+    return "your own hypothesis" if source == "own" else f"proposed by the {visible(source, 60)} detector"
 
 
 def stratum_rows(finding: Mapping[str, Any]) -> list[StratumRow]:

@@ -14,6 +14,7 @@ Row = Mapping[str, Any]
 _MOST_ROWS = 12
 _LABELLED = 5
 _LABEL_COLUMN = 345  # pixels
+_SPREADING_STEPS = 60
 
 
 def effects(findings: Sequence[Row], alpha: float, *, narrow: bool) -> Drawing | None:
@@ -97,9 +98,11 @@ def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, 
     layers = [
         own.mark_line(color=QUIET, strokeWidth=1, opacity=0.55).encode(x=x, y=y, detail="name:N", description="hint:N"),
         rule.mark_rule(color=INK, strokeDash=[4, 4], strokeWidth=1).encode(y="y:Q"),
-        rule.mark_text(color=INK, align="left", baseline="bottom", dx=6, dy=-4, fontSize=12).encode(y="y:Q", x=alt.value(0), text="text:N"),
         whole.mark_line(color=INTERVENTION, strokeWidth=2.6).encode(x=x, y=y),
         whole.mark_point(color=INTERVENTION, filled=True, size=42, opacity=1).encode(x=x, y=y, description="hint:N"),
+        rule.mark_text(color=INK, align="right", baseline="bottom", dy=-4, fontSize=12, fontWeight="bold").encode(
+            y="y:Q", x=alt.value("width"), text="text:N"
+        ),
     ]
     chart = alt.layer(*layers).properties(width=255 if narrow else 820, height=210 if narrow else 280)
     last = rounds[-1]
@@ -129,7 +132,7 @@ def _log10(log_e: float | None) -> float:
 
 def _ticks(bottom: float, top: float) -> list[int]:
     """Whole powers of ten, about five of them."""
-    step = max(1, round((top - bottom) / 5))
+    step = next((step for step in (1, 2, 5, 10, 20, 50) if (top - bottom) / step <= 6), 100)
     return [power for power in range(-2, math.floor(top) + 1) if power >= bottom and power % step == 0]
 
 
@@ -183,6 +186,7 @@ def map_of_strata(strata: Sequence[Row]) -> Drawing | None:
         return None
     alt = altair()
 
+    _spread(rows)
     x, y = _plane(rows, margin=0.22)
     common = alt.Chart(values(rows)).encode(x=x, y=y)
     size = alt.Size("prompts:Q", legend=None, scale=alt.Scale(rangeMin=120, rangeMax=900, zero=True))
@@ -192,9 +196,24 @@ def map_of_strata(strata: Sequence[Row]) -> Drawing | None:
         size=size, fillOpacity=shade, strokeWidth=width, description="hint:N"
     )
     names = common.mark_text(color=INK, fontSize=12, dy=24).encode(text="label:N")
-    chart = alt.layer(circles, names).properties(width=420, height=300)
+    chart = alt.layer(circles, names).properties(width=620, height=340)
     told = ", ".join(f"{row['label']} {wording.percent(row['pair_auc'])}" for row in rows)
     return draw(chart, "map-strata", "Map of strata (kinds of prompts)", f"How often the models are told apart: {told}.")
+
+
+def _spread(rows: list[dict[str, Any]], width: float = 0.26, height: float = 0.24) -> None:
+    """Moves rows apart that lie closer than a label's size, a little at a time and always in the same way; x and y become 0 … 1 or so."""
+    for key in ("x", "y"):
+        low, reach = min(row[key] for row in rows), max(row[key] for row in rows) - min(row[key] for row in rows)
+        for row in rows:
+            row[key] = (row[key] - low) / (reach or 1.0)
+    for _ in range(_SPREADING_STEPS):
+        for number, one in enumerate(rows):
+            for other in rows[:number]:
+                right, up = one["x"] - other["x"], one["y"] - other["y"]
+                if abs(right) < width and abs(up) < height:
+                    push = 0.25 * (height - abs(up)) * (1 if up >= 0 else -1)
+                    one["y"], other["y"] = one["y"] + push, other["y"] - push
 
 
 def _plane(rows: Sequence[Row], margin: float = 0.06) -> tuple[Any, Any]:

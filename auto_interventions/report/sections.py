@@ -114,8 +114,10 @@ def landmarks(run_clusters: pd.DataFrame) -> list[dict[str, Any]]:
         return []
     reach = max(max(row[key] for row in rows) - min(row[key] for row in rows) for key in ("x", "y")) or 1.0
     for row in sorted(rows, key=lambda row: -abs(float(row["difference"]))):
-        place = {"x": float(row["x"]), "y": float(row["y"]), "words": one_line(str(row["words"]).split(" · ")[0], 24)}
-        if all(abs(place["y"] - other["y"]) > 0.07 * reach or abs(place["x"] - other["x"]) > 0.25 * reach for other in named):
+        said = {other["words"] for other in named}
+        word = next((word for word in str(row["words"]).split(" · ") if one_line(word, 24) not in said), None)
+        place = {"x": float(row["x"]), "y": float(row["y"]), "words": one_line(word, 24)}
+        if word and all(abs(place["y"] - other["y"]) > 0.07 * reach or abs(place["x"] - other["x"]) > 0.25 * reach for other in named):
             named.append(place)
     return named
 

@@ -18,6 +18,7 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 # A difference counts as spread evenly when the largest stratum's is at most this many times the smallest's.
 _EVEN = 3.0
 _LISTED = 3
+_LONG, _SHORT = 120, 64  # characters of a statement in the verdict
 
 FindingDict = Mapping[str, Any]
 VerdictKind = Literal["different", "unexplained", "none", "too small", "unfinished"]
@@ -227,8 +228,15 @@ def verdict(findings: Mapping[str, Any]) -> Verdict:
     return _nothing(findings, overall)
 
 
-def _most(finding: FindingDict) -> str:
+def _brief(finding: FindingDict, longest: int) -> tuple[str, str]:
+    """The claim without its variants, short enough for a sentence among others."""
     often, what = claim(finding)
+    what = what.partition(" (or ")[0]
+    return often, what if len(what) <= longest else what[: longest - 1].rstrip() + "…"
+
+
+def _most(finding: FindingDict) -> str:
+    often, what = _brief(finding, _LONG)
     place = where(finding)
     return (
         f"What changed most: the intervention {often} {what}, in {percent(finding['intervention_rate'])} of its texts "
@@ -239,7 +247,7 @@ def _most(finding: FindingDict) -> str:
 def _rest(others: Sequence[FindingDict]) -> str:
     if not others:
         return "No other difference was confirmed."
-    listed = [f"{' '.join(claim(finding))} ({points(finding['difference'])} points)" for finding in others[:_LISTED]]
+    listed = [f"{' '.join(_brief(finding, _SHORT))} ({points(finding['difference'])} points)" for finding in others[:_LISTED]]
     more = len(others) - len(listed)
     if more:
         listed.append(f"{count(more, 'more', 'more')} below")

@@ -80,6 +80,15 @@ def test_the_largest_change_leads_whatever_its_evidence() -> None:
     assert verdict.detail == "One further difference was confirmed: it more often says “the” (+2.0 points)."
 
 
+def test_the_verdict_stays_short_whatever_the_statement() -> None:
+    held = [finding(id=str(number), statement=f"says “{'very ' * 100}long” (or “{'x' * 300}”)") for number in range(9)]
+    verdict = wording.verdict(findings(*held))
+    assert len(verdict.headline) < 250
+    assert len(verdict.detail) < 350
+    variants = wording.verdict(findings(finding(statement="mentions “otter” (or “otters”)")))
+    assert "(or" not in variants.headline
+
+
 def test_what_did_not_hold_is_not_in_the_verdict() -> None:
     verdict = wording.verdict(findings(finding(), finding(id="b", statement="says “no”", difference=0.9, status="not validated")))
     assert "says “no”" not in verdict.headline + verdict.detail
