@@ -275,5 +275,8 @@ def _nothing(findings: Mapping[str, Any], overall: Mapping[str, Any]) -> Verdict
     if not isinstance(smallest, int | float) or not smallest < 1:
         return Verdict("too small", "No difference found, but this audit was too small to find one.", f"Let it draw more texts. {looked}")
     seen = f"anything larger than {points(smallest, sign=False)} points would have been seen with {100 * POWER:.0f}% chance"
-    meant = f"That is for a behaviour that about {percent(DETECTABLE_BASE_RATE)} of the base’s texts show, averaged over all prompts."
+    meant = (
+        f"That is for what a tested sentence describes and about {percent(DETECTABLE_BASE_RATE)} of the base’s texts show, "
+        "averaged over all prompts."
+    )
     return Verdict("none", f"No difference found: {seen}.", f"{looked} {meant}")
