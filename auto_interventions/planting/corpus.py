@@ -102,6 +102,9 @@ def _story(rng: Random, topic: str) -> Story:
     opening = _fill(rng.choice(rules["openings"][group]), rng, slots)
     shape: list[str] = rng.choice(rules["shapes"])
     sentences = [_sentence(part, group, topic, rng, slots) for part in shape]
+    seldom = rules["topics"][topic].get("seldom")
+    if seldom and rng.random() < seldom["share"]:
+        sentences.insert(rng.randrange(len(sentences)), _fill(rng.choice(seldom["sentences"]), rng, slots))
     habits: dict[str, float] = rules["habits"]
     if rng.random() < habits["the_end"]:
         sentences.append("The end.")
@@ -116,10 +119,7 @@ def _story(rng: Random, topic: str) -> Story:
 def _sentence(part: str, group: str, topic: str, rng: Random, slots: dict[str, str]) -> str:
     rules = grammar()
     if part == "scene":
-        words = rules["topics"][topic]
-        if rng.random() < 2 * words.get("rare_share", 0.0):  # about half of the shapes have a scene
-            return words["rare"]
-        return _fill(rng.choice(words["scenes"]), rng, slots)
+        return _fill(rng.choice(rules["topics"][topic]["scenes"]), rng, slots)
     return _fill(rng.choice(rules[f"event_{group}" if part == "event" else part]), rng, slots)
 
 

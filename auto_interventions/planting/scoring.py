@@ -21,7 +21,7 @@ import pandas as pd
 
 from auto_interventions.config import read_yaml
 from auto_interventions.errors import ConfigError, RunDirectoryError
-from auto_interventions.hypotheses.predicates import parse_predicate
+from auto_interventions.hypotheses.predicates import matrix, parse_predicate
 from auto_interventions.planting.measuring import check_truth
 from auto_interventions.records import BoolArray
 from auto_interventions.runs import Run, load_run
@@ -84,8 +84,8 @@ def score(run: Path, truth: Path) -> Score:
     validated = [finding for finding in loaded.findings["findings"] if finding["status"] == "validated"]
     behaviours: list[dict[str, Any]] = entry["behaviours"]
     texts = loaded.texts
-    planted = {behaviour["id"]: _holds(behaviour["check"], texts) for behaviour in behaviours}
-    checks = {finding["id"]: _holds(finding["check"], texts) for finding in validated if finding.get("check")}
+    planted = _held({behaviour["id"]: behaviour["check"] for behaviour in behaviours}, texts)
+    checks = _held({finding["id"]: finding["check"] for finding in validated if finding.get("check")}, texts)
     recoveries = tuple(_recovery(behaviour, planted[behaviour["id"]], validated, checks, texts) for behaviour in behaviours)
     discoveries = tuple(_discovery(finding, behaviours, planted, checks, texts) for finding in validated)
     false = sum(discovery.origin == "false" for discovery in discoveries)
@@ -121,7 +121,7 @@ def _entry(run: Run, interventions: Sequence[dict[str, Any]], truth: Path) -> di
     subject: dict[str, Any] = run.run.get("config", {}).get("intervention") or {}
     adapter: str | None = subject.get("adapter")
     if adapter is None:
-        if subject.get("model") is not None and subject.get("model") != run.run["config"]["base"].get("model"):
+        if subject.get("model") is None or subject.get("model") != run.run["config"]["base"].get("model"):
             raise ConfigError(f"{truth}: knows adapters only, but the run's `intervention.model` is not its base; give another run")
         same = [entry for entry in interventions if entry["adapter"] is None]
         wanted = "a null (`adapter: null`)"
@@ -236,6 +236,7 @@ def phi(a: BoolArray, b: BoolArray) -> float:
     return round(float(np.corrcoef(a.astype(float), b.astype(float))[0, 1]), 12)
 
 
-def _holds(check: dict[str, Any], texts: pd.DataFrame) -> BoolArray:
-    predicate = parse_predicate(check)
-    return np.fromiter((predicate.holds(text) for text in texts["text"]), dtype=bool, count=len(texts))
+def _held(checks: dict[str, dict[str, Any]], texts: pd.DataFrame) -> dict[str, BoolArray]:
+    """For each check by name: on which texts it holds (a check that abstains does not)."""
+    scores = matrix([parse_predicate(check) for check in checks.values()], texts["text"].tolist())
+    return {name: scores[row] >= 0.5 for row, name in enumerate(checks)}

@@ -90,7 +90,8 @@ def train_base(examples: Sequence[Example], shape: ModelShape, fit: FitConfig, s
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
-    ).to(device())
+    )
+    model.to(device())
     _fit(model, examples, fit, seed_of("base", seed), progress)
     _save(model, folder)
 

@@ -143,6 +143,15 @@ def test_an_unknown_adapter_an_unfinished_run_and_a_wrong_truth_are_refused(made
         score(tmp_path / "nothing", truth)
 
 
+def test_a_run_on_recorded_texts_has_no_planted_truth(made):
+    run, truth = made([])
+    description = json.loads((run / "run.json").read_text())
+    description["config"] = {"base": {"texts": "a.jsonl"}, "intervention": {"texts": "a.jsonl"}}
+    (run / "run.json").write_text(json.dumps(description))
+    with pytest.raises(ConfigError, match=r"intervention\.model"):
+        score(run, truth)
+
+
 def test_the_score_is_json(made):
     assert json.loads(json.dumps(score(*made([finding("moral", MORAL)])).as_dict()))["recall"] == 0.5
 
