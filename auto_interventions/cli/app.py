@@ -79,7 +79,7 @@ def score(
     if json_output:
         typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     else:
-        out_console.print(score_table(result))
+        out_console.print(score_table(result), markup=False, highlight=False)
 
 
 @app.command()

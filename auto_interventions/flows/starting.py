@@ -6,7 +6,7 @@ from pathlib import Path
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.flows.server import begin
-from auto_interventions.stages.checking import check_audit
+from auto_interventions.stages.checking import check_files, check_models
 from auto_interventions.stages.progress import Observer
 from auto_interventions.stages.workspace import Workspace
 
@@ -18,9 +18,10 @@ def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
         BadInput: something in the audit file cannot be used; nothing was written.
         Interrupted: the disk, the server or another service gave way; starting again resumes.
     """
-    check_audit(config, folder)
+    check_files(config, folder)
     observer.stage("starting: models, encoder, Prefect")
-    server = begin()
+    server = begin()  # takes seconds: it starts while torch is imported and the models are checked
+    check_models(config)
     with Workspace.create(config, folder, observer) as workspace:
         workspace.warm_up()
         server.wait()

@@ -20,11 +20,11 @@ FEWEST_PROMPTS = 4
 FEWEST_TEXTS = 8
 
 
-def check_audit(config: AuditConfig, folder: Path) -> None:
-    """Raises the first mistake as one sentence that names the file, the field and the fix.
+def check_files(config: AuditConfig, folder: Path) -> None:
+    """Run directory, settings, prompts and recorded texts: in well under a second, without torch.
 
     Raises:
-        BadInput: of the kind that fits.
+        BadInput: of the kind that fits; the first mistake as one sentence that names the file, the field and the fix.
     """
     RunDirectory.check(folder, config)
     if config.sampling.max_texts < FEWEST_TEXTS:
@@ -36,11 +36,25 @@ def check_audit(config: AuditConfig, folder: Path) -> None:
             raise ConfigError(f"`hypotheses.own.{number}`: {error}") from error
     open_store(config.store).close()
     for role in ROLES:
-        check_subject(getattr(config, role), role)
-    open_encoder(config.embedding)
+        subject = getattr(config, role)
+        if subject.texts is not None:
+            check_subject(subject, role)
     prompts = load_prompts(config.prompts, recorded_texts(config), config.sampling.seed)
     if len(prompts) < FEWEST_PROMPTS:
         raise PromptError(
             f"{config.prompts.path or config.base.texts}: holds {len(prompts)} distinct prompts; give at least {FEWEST_PROMPTS}: "
             f"the prompt is the unit of inference, and half of them are kept for testing"
         )
+
+
+def check_models(config: AuditConfig) -> None:
+    """Subject models, adapters and encoder are there and fit together; reads no weights, but imports torch.
+
+    Raises:
+        BadInput: as `check_files`.
+    """
+    for role in ROLES:
+        subject = getattr(config, role)
+        if subject.texts is None:
+            check_subject(subject, role)
+    open_encoder(config.embedding)

@@ -58,12 +58,12 @@ def test_it_finds_what_was_planted(mixed: Ran, demo: Path) -> None:
     result = score(mixed.folder, demo / "truth.yaml")
     recovered = {behaviour.kind for behaviour in result.behaviours if behaviour.recovered}
     assert {"broad", "narrow", "format"} <= recovered
-    assert result.realised_fdr <= 0.05
+    assert result.false_discovery_rate <= 0.05
 
 
 def test_its_intervals_cover_the_measured_rates(mixed: Ran, demo: Path) -> None:
     result = score(mixed.folder, demo / "truth.yaml")
-    assert all(behaviour.covered for behaviour in result.behaviours if behaviour.recovered)
+    assert all(behaviour.covers for behaviour in result.behaviours if behaviour.recovered)
 
 
 def test_the_null_finds_nothing(null: Ran) -> None:
