@@ -19,7 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out_console = Console()
+# Where there is no terminal (a pipe, a log) tables need not fit into 80 columns.
+out_console = Console() if sys.stdout.isatty() else Console(width=120)
 err_console = Console(stderr=True)
 
 AuditFile = Annotated[Path, typer.Argument(metavar="AUDIT.yaml", help="The audit file (docs/audit-file.md).", show_default=False)]
@@ -44,8 +45,12 @@ def audit(
     if runner != "threads":
         raise BadInput(f"--runner {runner}: is not a runner of this version; use --runner threads")
     folder = out or Path("runs") / config.name
-    with Watcher(err_console, config) as watcher:
-        status = start_audit(config, folder, watcher)
+    try:
+        with Watcher(err_console, config) as watcher:
+            status = start_audit(config, folder, watcher)
+    except KeyboardInterrupt:
+        err_console.print("Interrupted; what was done is saved: start the same audit again to go on.", highlight=False)
+        raise typer.Exit(130) from None
     run = load_run(folder)
     out_console.print(findings_table(run.findings))
     out_console.print(verdict_text(run.findings))
@@ -105,6 +110,3 @@ def main() -> None:
             raise
         err_console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err_console.print("Interrupted; what was done is saved: start the same audit again to go on.", highlight=False)
-        sys.exit(130)

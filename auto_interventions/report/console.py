@@ -14,6 +14,8 @@ from auto_interventions.report.plain import one_line
 
 # What was tested and did not hold: enough to see what was tried, the rest is in the report.
 _MOST_REJECTED = 5
+# What held: more than a screen of it is for the report.
+_MOST_HELD = 20
 _COLOURS = {"different": "bold magenta", "unexplained": "bold yellow", "none": "bold green"}
 
 
@@ -43,11 +45,13 @@ def findings_table(findings: Mapping[str, Any]) -> Table:
     held = wording.validated(findings)
     rejected = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
     rejected.sort(key=lambda finding: -wording.log_e_of(finding))
-    for finding in held + rejected[:_MOST_REJECTED]:
+    for finding in held[:_MOST_HELD] + rejected[:_MOST_REJECTED]:
         table.add_row(*_row(finding), style="" if finding["status"] == "validated" else "dim")
-    left_out = len(rejected) - _MOST_REJECTED
-    if left_out > 0:
-        table.caption = Text(f"{left_out:,} more were tested and did not hold: see the report.")
+    more_held, more_rejected = max(0, len(held) - _MOST_HELD), max(0, len(rejected) - _MOST_REJECTED)
+    if more_held:
+        table.caption = Text(f"{more_held:,} more held and {more_rejected:,} more did not: see the report.")
+    elif more_rejected:
+        table.caption = Text(f"{more_rejected:,} more were tested and did not hold: see the report.")
     elif not held and not rejected:
         table.caption = Text("No sentence was tested.")
     return table

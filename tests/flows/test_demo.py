@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,12 +28,18 @@ class Ran:
     stderr: str
 
 
-def run_audit(file: Path, folder: Path, home: Path, code: int = 0, *more: str) -> Ran:
+def environment_of(home: Path) -> dict[str, str]:
+    """A cache and a Prefect of their own, and no server configured."""
     environment = {**os.environ, "AUTO_INTERVENTIONS_CACHE": str(home / "cache"), "PREFECT_HOME": str(home / "prefect")}
     environment.pop("PREFECT_API_URL", None)
+    return environment
+
+
+def run_audit(file: Path, folder: Path, home: Path, code: int = 0, *more: str) -> Ran:
     done = subprocess.run(
-        [COMMAND, "audit", file, "--out", folder, *more], capture_output=True, text=True, timeout=570, check=False, env=environment
-    )
+        [COMMAND, "audit", file, "--out", folder, *more],
+        capture_output=True, text=True, timeout=570, check=False, env=environment_of(home),
+    )  # fmt: skip
     assert done.returncode == code, done.stderr
     return Ran(folder, done.stdout, done.stderr)
 
@@ -123,6 +130,29 @@ def test_report_is_rebuilt(mixed: Ran, home: Path) -> None:
     (mixed.folder / "report.html").unlink()
     subprocess.run([COMMAND, "report", mixed.folder], check=True, capture_output=True, timeout=120)
     assert "<html" in (mixed.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_killed_audit_resumes(home: Path, demo: Path) -> None:
+    """SIGKILL in mid-round: started again it ends as if nothing had happened, and generates nothing twice but the batch at work."""
+    settings = ["--set", "sampling.seed=11", "--set", "sampling.max_texts=1200"]
+    folder = home / "killed"
+    running = subprocess.Popen(
+        [COMMAND, "audit", demo / "audit.yaml", "--out", folder, *settings],
+        env=environment_of(home), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "confirm round" in line and "evidence" in line:
+            break
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert load_run(folder).run["status"] == "running"
+    resumed = run_audit(demo / "audit.yaml", folder, home, 0, *settings)
+    ledger = load_run(resumed.folder).ledger["all"]
+    assert ledger["texts_reused"] > 0.3 * ledger["texts"]
+    fresh = run_audit(demo / "audit.yaml", home / "undisturbed", home, 0, *settings, "--set", f"store={home / 'fresh-store'}")
+    assert load_run(fresh.folder).ledger["all"]["texts_reused"] == 0
+    assert (fresh.folder / "findings.json").read_bytes() == (resumed.folder / "findings.json").read_bytes()
 
 
 def test_a_time_budget_ends_gracefully(home: Path, demo: Path) -> None:

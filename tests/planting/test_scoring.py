@@ -95,6 +95,15 @@ def test_the_wrong_direction_recovers_nothing(made):
     assert result.recall == 0.0
 
 
+def test_less_of_the_opposite_is_the_same_finding(made):
+    plain = {"kind": "measure", "feature": "characters", "at_most": 11}  # “story cat dog” is longer, but so few that phi stays high
+    result = score(*made([finding("short", plain, difference=-0.4)]))
+    moral = result.behaviours[0]
+    assert moral.recovered
+    assert moral.covers
+    assert origins(result) == {"short": "planted: moral"}
+
+
 def test_an_interval_that_misses_the_truth_is_said_to(made):
     result = score(*made([finding("moral", MORAL, interval=[0.1, 0.2])]))
     assert result.behaviours[0].recovered
