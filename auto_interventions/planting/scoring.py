@@ -1,7 +1,8 @@
 """What an audit recovered of known behaviours: recall, and the realised false discovery rate.
 
 A planted behaviour counts as *recovered* when a validated finding points the right way and means the same: its check is the
-behaviour's own, or the two checks agree on the run's texts of the intervention (phi ≥ 0.5).
+behaviour's own, or the two checks agree on the run's texts of the intervention (phi ≥ 0.5). Less of the opposite points the right
+way too: “starts with a space”, −33%, is the finding “breaks lines”, +33%.
 
 A validated finding that matches no behaviour is not false for that alone: a planted moral also makes stories longer and brings its
 own words. It is *explained* where its check is tied to the plants (|phi| ≥ 0.5 with “shows any planted behaviour”), or where its
@@ -145,15 +146,14 @@ def _recovery(
     """The finding that is this behaviour: the one whose check agrees with it best."""
     true = float(behaviour["difference"])
     missed = Recovery(behaviour["id"], behaviour["kind"], behaviour.get("description", ""), False, true)
-    right_way = [finding for finding in validated if (finding["difference"] > 0) == (true > 0)]
-    agreements = [_agreement(behaviour, shown, finding, checks, texts) for finding in right_way]
+    agreements = [_agreement(behaviour, shown, finding, checks, texts) for finding in validated]
     if not agreements or max(agreements) < _SAME:
         return missed
     # Of equals the behaviour's very check, then the audit's own order.
-    order = [(agreement, _same_check(behaviour, finding)) for agreement, finding in zip(agreements, right_way, strict=True)]
-    finding = right_way[order.index(max(order))]
-    agreement = max(agreements)
-    low, high = finding["interval"]
+    order = [(agreement, _same_check(behaviour, finding)) for agreement, finding in zip(agreements, validated, strict=True)]
+    finding = validated[order.index(max(order))]
+    low, high = sorted(finding["interval"])
+    opposite = (finding["difference"] > 0) != (true > 0)
     return Recovery(
         missed.behaviour,
         missed.kind,
@@ -164,8 +164,8 @@ def _recovery(
         finding["statement"],
         finding["difference"],
         (low, high),
-        bool(low <= true <= high),
-        round(agreement, 4),
+        bool(low <= (-true if opposite else true) <= high),
+        round(max(agreements), 4),
     )
 
 
@@ -180,8 +180,7 @@ def _discovery(
         return Discovery(finding["id"], finding["statement"], origin)
 
     for behaviour in behaviours:
-        right_way = (finding["difference"] > 0) == (behaviour["difference"] > 0)
-        if right_way and _agreement(behaviour, planted[behaviour["id"]], finding, checks, texts) >= _SAME:
+        if _agreement(behaviour, planted[behaviour["id"]], finding, checks, texts) >= _SAME:
             return as_(f"planted: {behaviour['id']}")
     if not behaviours or finding["id"] not in checks:
         return as_("false")
@@ -196,13 +195,17 @@ def _discovery(
 def _agreement(
     behaviour: dict[str, Any], shown: BoolArray, finding: dict[str, Any], checks: dict[str, BoolArray], texts: pd.DataFrame
 ) -> float:
-    """phi of a finding's check and a behaviour's on the intervention's texts; 1 where the checks are the same."""
+    """phi of a finding's check and a behaviour's on the intervention's texts; 1 where the checks are the same.
+
+    Negative where they point opposite ways: “starts with a space” is less frequent where “has 2 line breaks” is more, and says the same.
+    """
+    direction = 1.0 if (finding["difference"] > 0) == (behaviour["difference"] > 0) else -1.0
     if _same_check(behaviour, finding):
-        return 1.0
+        return direction
     if finding["id"] not in checks:
         return 0.0
     of_intervention = (texts["model"] == "intervention").to_numpy()
-    return phi(checks[finding["id"]][of_intervention], shown[of_intervention])
+    return direction * phi(checks[finding["id"]][of_intervention], shown[of_intervention])
 
 
 def _same_check(behaviour: dict[str, Any], finding: dict[str, Any]) -> bool:
