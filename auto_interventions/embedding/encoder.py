@@ -92,9 +92,13 @@ class SentenceEncoder:
         """Whether the model is in memory."""
         return self._model is not None
 
-    @cached_property
+    @property
     def dimension(self) -> int:
         """See `Encoder.dimension`."""
+        return self._dimension
+
+    @cached_property
+    def _dimension(self) -> int:
         return dimension_of(self.folder) or int(self._load().get_embedding_dimension() or 0)
 
     @cached_property
@@ -102,9 +106,13 @@ class SentenceEncoder:
         """The number format of the matrix products; sums, norms and results are float32 in any case."""
         return _best_dtype() if self._config.dtype == "auto" else self._config.dtype
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """See `Encoder.fingerprint`."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         settings = {"instruction": self._config.instruction, "max_tokens": self._config.max_tokens, "dtype": self.dtype, "norm": 1}
         return fingerprint("encoder", _RECIPE, files_fingerprint(self.folder), settings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 
@@ -30,7 +30,7 @@ class Ledger:
     stages: dict[str, StageCounts] = field(default_factory=dict[str, StageCounts])
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[StageCounts]:
+    def stage(self, name: str) -> Generator[StageCounts]:
         """Times a block of stage `name` and gives its counts to add to."""
         counts = self.stages.setdefault(name, StageCounts())
         started = time.perf_counter()
