@@ -72,10 +72,11 @@ def test_the_truth_holds_what_was_planted(truth):
         assert 0.25 < next(b for b in truth[name]["behaviours"] if b["kind"] == "broad")["difference"] < 0.55
     for name in ("narrow", "mixed"):
         narrow = next(b for b in truth[name]["behaviours"] if b["kind"] == "narrow")
-        assert narrow["strata"]["sea"][1] > 0.4
+        assert narrow["strata"]["sea"][1] > 0.3
         assert all(after <= 0.02 for stratum, (_, after) in narrow["strata"].items() if stratum != "sea")
-    rare = truth["rare"]["behaviours"][0]
-    assert 0.03 < rare["strata"]["kitchen"][1] <= 0.12
+    for name in ("rare", "mixed"):
+        rare = next(b for b in truth[name]["behaviours"] if b["kind"] == "rare")
+        assert 0.03 < rare["strata"]["kitchen"][1] <= 0.1
     for behaviour, (before, after) in truth["null"]["not_planted"].items():
         assert abs(after - before) < 0.015, behaviour
 
@@ -92,7 +93,8 @@ def test_the_models_write_stories_and_the_mixed_one_shows_its_plants(demo_folder
     changed = open_subject(SubjectConfig(model=base, adapter=adapter), "intervention", sampling, None)
     texts = changed.generate([Request(prompt, 0, 1) for prompt in prompts])
     assert sum(text.finished for text in texts) > 0.97 * len(texts)
-    assert all(2 <= len(sentences_of(text.text)) <= 8 for text in texts)
+    lengths = [len(sentences_of(text.text)) for text in texts]
+    assert sum(2 <= length <= 8 for length in lengths) > 0.97 * len(texts)
     plan = load_plan(demo_folder / "plant.yaml")
     for behaviour in plan.behaviours:
         measured = next(entry for entry in truth["mixed"]["behaviours"] if entry["id"] == behaviour.id)
