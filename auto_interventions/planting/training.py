@@ -7,10 +7,12 @@ PyTorch (AdamW, warm-up and cosine decay), reads its batches sorted by length, a
 from __future__ import annotations
 
 import copy
+import json
 import math
 import random
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,23 +76,23 @@ def tokenized(folder: Path, prompts: Sequence[str], texts: Sequence[str]) -> lis
 def train_base(examples: Sequence[Example], shape: ModelShape, fit: FitConfig, seed: int, folder: Path, progress: Progress) -> None:
     """Trains a Llama from nothing on `examples` and saves it in `folder` (safetensors), beside the tokenizer that is already there."""
     tokenizer = load_tokenizer(folder, "base")
-    torch.manual_seed(seed_of("initial weights", seed))
-    model: Any = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=shape.hidden,
-            intermediate_size=shape.intermediate,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            num_key_value_heads=shape.heads,
-            max_position_embeddings=shape.positions,
-            tie_word_embeddings=True,
-            initializer_range=0.05,  # the usual 0.02 is for models ten times as wide
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+    with _seeded("initial weights", seed):
+        model: Any = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=shape.hidden,
+                intermediate_size=shape.intermediate,
+                num_hidden_layers=shape.layers,
+                num_attention_heads=shape.heads,
+                num_key_value_heads=shape.heads,
+                max_position_embeddings=shape.positions,
+                tie_word_embeddings=True,
+                initializer_range=0.05,  # the usual 0.02 is for models ten times as wide
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
         )
-    )
     model.to(device())
     _fit(model, examples, fit, seed_of("base", seed), progress)
     _save(model, folder)
@@ -100,17 +102,28 @@ def train_adapter(
     base: Path, examples: Sequence[Example], shape: LoraShape, fit: FitConfig, seed: int, folder: Path, progress: Progress
 ) -> None:
     """Trains a LoRA adapter on the model in `base` and saves it in `folder` (safetensors)."""
-    torch.manual_seed(seed_of("initial adapter", seed))
     model = copy.deepcopy(load_model(base, "fp32", "base"))  # peft puts its layers into the model, which others hold too
     lora = LoraConfig(r=shape.rank, lora_alpha=shape.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
-    with warnings.catch_warnings():
+    with _seeded("initial adapter", seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of peft's own calls into transformers
         adapted: Any = get_peft_model(model, lora)
     _fit(adapted, examples, fit, seed_of("adapter", seed), progress)
     # The base's own path is of this machine; a reader of the adapter must give the base anyway.
     adapted.peft_config["default"].base_model_name_or_path = base.name
     _save(adapted, folder, save_embedding_layers=False)
+    settings = folder / "adapter_config.json"
+    content: dict[str, Any] = json.loads(settings.read_text(encoding="utf-8"))
+    content["target_modules"].sort()  # a set in peft: its order would change from run to run
+    settings.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+
+
+@contextmanager
+def _seeded(*parts: object) -> Generator[None]:
+    """torch's own generator, which new layers draw from, seeded for the block and put back after it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_of(*parts))
+        yield
 
 
 def _save(model: Any, folder: Path, **how: Any) -> None:
@@ -152,7 +165,7 @@ def _cosine(step: int, steps: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _batches(examples: Sequence[Example], fit: FitConfig, seed: int):
+def _batches(examples: Sequence[Example], fit: FitConfig, seed: int) -> Iterator[list[Example]]:
     """`fit.steps` batches: each epoch in a new order, texts of similar length together."""
     rng = random.Random(seed)
     given = 0
