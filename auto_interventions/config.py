@@ -157,7 +157,9 @@ class HypothesesConfig(Part):
     limit: Positive = 60
     """Hypotheses proposed at most. Each one tested raises the bar for all: the false discovery rate is shared."""
     own: tuple[dict[str, Any], ...] = ()
-    """Your own checkable hypotheses, as predicates (docs/predicates.md); tested beside the proposed ones."""
+    """Your own checkable hypotheses, as predicates (docs/predicates.md), tested beside the proposed ones. Write them before you see
+    this audit's texts: a sentence read off an earlier run has no guarantee on the same texts (take another `sampling.seed`, or new
+    recordings)."""
 
 
 class JudgeConfig(Part):

@@ -65,6 +65,7 @@ def audit(path: Path, folder: Path, seed: int) -> dict[str, bool]:
         "validated anything at any peek": peeked["validated"],
         "flagged a stratum at any peek": peeked["divergent"],
         "called the models different": run.findings["overall"]["verdict"] == "different",
+        "would have called them so at any peek": peeked["different"],
     }
 
 

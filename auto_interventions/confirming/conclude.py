@@ -44,8 +44,10 @@ def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, jud
     alpha = config.inference.alpha
     log_overall = log_e_overall(state, explored)
     passed, log_e = validated(state, explored, alpha), state.log_e
+    selected = int(passed.sum())
     findings = [
-        _finding(state, number, float(log_e[number]), bool(passed[number]), alpha, tuple(judges)) for number in range(len(state.hypotheses))
+        _finding(state, number, float(log_e[number]), selected if passed[number] else None, alpha, tuple(judges))
+        for number in range(len(state.hypotheses))
     ]
     findings.sort(key=lambda finding: (finding.status != "validated", -finding.log_e, finding.id))
     detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha, seed=config.sampling.seed)
@@ -64,15 +66,16 @@ def capped_exp(log_e: float) -> float:
     return min(math.exp(min(log_e, 700.0)), LARGEST)
 
 
-def _finding(state: ConfirmState, number: int, log_e: float, passed: bool, alpha: float, judges: tuple[str, ...]) -> Finding:
+def _finding(state: ConfirmState, number: int, log_e: float, selected: int | None, alpha: float, judges: tuple[str, ...]) -> Finding:
+    """`selected`: how many were validated, if this one was."""
     hypothesis = state.hypotheses[number]
-    effect = state.effect(number, alpha)
+    effect = state.effect(number, alpha, selected)
     more_in = _more_in(hypothesis, effect)
     both_judged = ~np.isnan(state.scores_base[number] + state.scores_intervention[number])
     return Finding(
         id=hypothesis.id,
         statement=hypothesis.statement,
-        status="validated" if passed else "not validated",
+        status="validated" if selected is not None else "not validated",
         more_in=more_in,
         e_value=capped_exp(log_e),
         base_rate=effect.base_rate,

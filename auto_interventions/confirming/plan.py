@@ -7,6 +7,7 @@ are planned, within the budget."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from auto_interventions.config import AuditConfig
@@ -44,7 +45,9 @@ def plan_confirmation(
         return ()
     recorded = all(prompt.id in limits for prompt in order)
     wanted = budget if recorded else min(budget, _pairs_for_smallest_effect(len(order), hypotheses, config))
-    samples = max(config.sampling.samples_per_prompt, wanted // len(order))
+    samples = max(config.sampling.samples_per_prompt, math.ceil(wanted / len(order)))
+    if samples * len(order) > budget:  # rather every prompt fewer times than some prompts never
+        samples = max(config.sampling.samples_per_prompt, budget // len(order))
     plan: list[Request] = []
     for prompt in order:
         share = min(samples, limits.get(prompt.id, samples), budget)

@@ -20,6 +20,7 @@ from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.betting import bet_many, log_e_values, start_log_wealth
 from auto_interventions.inference.ebh import e_bh, gate_is_open, overall_log_e
 from auto_interventions.inference.effects import Effect, estimate_effect
+from auto_interventions.inference.intervals import e_by_level
 from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, Hypothesis, IntArray, Pair
 
 _AT_LEAST_PROMPTS = 20  # no stop before so many prompts: intervals of fewer say nothing
@@ -66,8 +67,12 @@ class ConfirmState:
         """Prompts visited."""
         return int(self.prompt_of_pair.max(initial=-1)) + 1
 
-    def effect(self, hypothesis: int, alpha: float) -> Effect:
-        """Size and place of the difference that hypothesis number `hypothesis` describes."""
+    def effect(self, hypothesis: int, alpha: float, selected: int | None = None) -> Effect:
+        """Size and place of the difference that hypothesis number `hypothesis` describes.
+
+        `selected`: how many hypotheses were picked out, this one among them; its interval then bounds the false coverage rate
+        (`e_by_level`). None: it was not picked.
+        """
         base, intervention = self.scores_base[hypothesis], self.scores_intervention[hypothesis]
         judged = ~(np.isnan(base) | np.isnan(intervention))
         names = sorted({pair.prompt.stratum for pair in self.pairs})
@@ -79,9 +84,11 @@ class ConfirmState:
             self._prompt_means(intervention, judged),
             strata,
             names,
-            alpha,
+            alpha if selected is None else e_by_level(selected, len(self.hypotheses), alpha),
             ordering=self._prompt_means(signs, judged),
             planned=max(self.planned_prompts, 1),
+            strata_alpha=alpha,
+            running=selected is None,
         )
 
     def _prompt_means(self, values: FloatMatrix, judged: BoolArray) -> FloatArray:

@@ -62,17 +62,22 @@ def estimate_effect(
     ordering: FloatArray | None = None,
     weights: FloatArray | None = None,
     planned: int | None = None,
+    strata_alpha: float | None = None,
+    running: bool = True,
 ) -> Effect:
     """The effect over prompts in the order in which they were drawn.
 
     Args:
         base, intervention: (n,) mean score of each prompt's texts, in [0, 1]; NaN = not judged.
         strata: (n,) index of each prompt's stratum into `stratum_names`.
-        alpha: 1 − coverage of each interval.
+        alpha: 1 − coverage of the interval of the whole.
         ordering: (n,) mean over the prompt's pairs of sign(score_intervention − score_base); None takes the sign of the means (exact for
             one pair a prompt).
         weights: (n,) importance weights if prompts were not drawn uniformly (`confidence_sequence`).
         planned: how many prompts were planned beforehand; narrows the intervals.
+        strata_alpha: 1 − the chance that the intervals of all strata hold at once (each is computed at strata_alpha / strata); None takes
+            `alpha`.
+        running: whether the whole's interval may use all its earlier looks (`confidence_sequence`); not after selection (`e_by_level`).
 
     Raises:
         ValueError: a score outside [0, 1], or arrays of different lengths.
@@ -93,14 +98,14 @@ def estimate_effect(
     signs = np.sign(differences) if ordering is None else ordering[judged]
     weight = np.ones(total) if weights is None else weights[judged] / weights[judged].mean()
     pooled = float((weight * differences).mean())
-    interval = confidence_sequence(differences, -1, 1, alpha, None if weights is None else weights[judged], planned)
+    interval = confidence_sequence(differences, -1, 1, alpha, None if weights is None else weights[judged], planned, running)
     return Effect(
         base_rate=float((weight * before).mean()),
         intervention_rate=float((weight * after).mean()),
         difference=pooled,
         interval=_including(interval, pooled),
         auc=float(0.5 + (weight * signs).mean() / 2),
-        strata=_strata(differences, where, stratum_names, pooled, alpha, planned),
+        strata=_strata(differences, where, stratum_names, pooled, alpha if strata_alpha is None else strata_alpha, planned),
         prompts=total,
     )
 
@@ -113,10 +118,12 @@ def _strata(
     means = np.array([group.mean() for group in groups])
     counts = np.array([len(group) for group in groups])
     shrunk = shrink(means, _variances(groups, counts), pooled)
+    # "It happens here and there" picks among the strata: their intervals hold at once.
+    each = alpha / len(present)
     effects: list[StratumEffect] = []
     for stratum, group, point in zip(present, groups, shrunk, strict=True):
         share = None if planned is None else max(1, round(planned * len(group) / len(differences)))
-        lo, hi = _including(confidence_sequence(group, -1, 1, alpha, planned=share), float(group.mean()))
+        lo, hi = _including(confidence_sequence(group, -1, 1, each, planned=share), float(group.mean()))
         effects.append(StratumEffect(names[int(stratum)], float(np.clip(point, lo, hi)), (lo, hi), len(group)))
     return tuple(effects)
 

@@ -6,6 +6,7 @@ the explore pool and the other in the confirm pool.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,9 +82,12 @@ def _lines(path: Path) -> list[str]:
 
 
 def _distinct(rows: Sequence[Prompt]) -> list[Prompt]:
+    """The first of prompts that differ in case, white space or punctuation only: they ask the same, so they are no two units."""
     kept: dict[str, Prompt] = {}
     for prompt in rows:
-        kept.setdefault(" ".join(prompt.text.casefold().split()), prompt)
+        plain = unicodedata.normalize("NFKC", prompt.text).casefold()
+        words = " ".join("".join(letter if letter.isalnum() else " " for letter in plain).split())
+        kept.setdefault(words or " ".join(plain.split()), prompt)
     return list(kept.values())
 
 

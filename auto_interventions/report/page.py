@@ -88,6 +88,8 @@ def _context(run: Run) -> dict[str, Any]:
 def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
     """Maps, strata, clusters and evidence over rounds."""
     table, clusters = _table(run, "strata"), _table(run, "clusters")
+    if (run.findings.get("overall") or {}).get("verdict") != "different":
+        clusters = clusters.iloc[:0]  # what moved is told only behind the gate: of a hundred clusters some move by chance
     strata = sections.strata(table) if not table.empty else []
     points = sections.points(texts, str(run.run.get("name")))
     rounds = run.run.get("rounds") or []

@@ -150,7 +150,15 @@ def claim(finding: FindingDict) -> tuple[str, str]:
         if statement.startswith(of_text):
             statement = of_model + statement.removeprefix(of_text)
             break
+    if is_open(finding):
+        return "more or less often", statement
     return ("more often" if finding.get("more_in") == "intervention" else "less often"), statement
+
+
+def is_open(finding: FindingDict) -> bool:
+    """Whether a validated finding leaves the direction open: the models differ at some prompts, but the mean over all may be 0."""
+    lower, upper = finding.get("interval") or (-1.0, 1.0)
+    return finding.get("status") == "validated" and lower <= 0 <= upper
 
 
 def effect(finding: FindingDict, alpha: float) -> str:
@@ -208,7 +216,7 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def validated(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The findings that held, those that changed most first."""
     held = [finding for finding in findings.get("findings", ()) if finding["status"] == "validated"]
-    return sorted(held, key=lambda finding: (-abs(finding["difference"]), -log_e_of(finding), finding["id"]))
+    return sorted(held, key=lambda finding: (is_open(finding), -abs(finding["difference"]), -log_e_of(finding), finding["id"]))
 
 
 def verdict(findings: Mapping[str, Any]) -> Verdict:
@@ -271,12 +279,14 @@ def _nothing(findings: Mapping[str, Any], overall: Mapping[str, Any]) -> Verdict
         f"{count(tested, 'sentence was', 'sentences were').capitalize()} tested on prompts kept for it; "
         f"the evidence that the models differ in anything is {odds(log_e_of(overall))}, where {needed} is asked for."
     )
+    if not tested:
+        return Verdict("none", "No difference found, and no sentence to test was proposed.", looked)
     smallest = overall.get("smallest_detectable")
     if not isinstance(smallest, int | float) or not smallest < 1:
         return Verdict("too small", "No difference found, but this audit was too small to find one.", f"Let it draw more texts. {looked}")
-    seen = f"anything larger than {points(smallest, sign=False)} points would have been seen with {100 * POWER:.0f}% chance"
-    meant = (
-        f"That is for what a tested sentence describes and about {percent(DETECTABLE_BASE_RATE)} of the base’s texts show, "
-        "averaged over all prompts."
+    seen = (
+        f"a tested habit that {percent(DETECTABLE_BASE_RATE)} of the base’s texts show would have been seen with {100 * POWER:.0f}% chance "
+        f"had it changed by {points(smallest, sign=False)} points"
     )
+    meant = "A commoner habit would have had to change more, and what no sentence described was not tested."
     return Verdict("none", f"No difference found: {seen}.", f"{looked} {meant}")

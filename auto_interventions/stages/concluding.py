@@ -34,7 +34,7 @@ def conclude(where: Workspace) -> Counts:
                 "base": where.config.base.label,
                 "intervention": where.config.intervention.label,
                 "overall": end.overall,
-                "guarantee": guarantee(where.config.inference.alpha, len(findings)),
+                "guarantee": guarantee(where.config.inference.alpha, len(findings), bool(where.config.hypotheses.own)),
                 "findings": findings,
                 "themes": themes_of(end.findings),
                 "stopped_because": where.stopped_because,
@@ -42,19 +42,22 @@ def conclude(where: Workspace) -> Counts:
         )
     where.status = "stopped" if where.out_of_budget else "done"
     clusters = where.partition.clusters if where.partition is not None else 0
-    where.extra = {"clustering": {"clusters": clusters, "silhouette": quality, "stability": where.last_stability()}}
+    where.extra["clustering"] = {"clusters": clusters, "silhouette": quality, "stability": where.last_stability()}
     where.write_run()
     return {"findings": len(findings), "validated": sum(finding.status == "validated" for finding in end.findings)}
 
 
-def guarantee(alpha: float, tested: int) -> str:
+def guarantee(alpha: float, tested: int, own: bool = False) -> str:
     """What the error control of this run promises, in a paragraph."""
+    share = f"{100 * alpha:.4g}%"
+    own_clause = " Sentences of your own count only if they were written before anyone saw this audit’s texts." if own else ""
     return (
-        f"If the two models were identical, this audit would have reported anything at all with probability at most {alpha:.0%}, "
-        "however its texts were chosen and whenever it stopped. "
-        f"Among the validated findings the expected share of false ones is at most {alpha:.0%} "
-        f"(e-BH over all {tested} hypotheses ever proposed). "
-        f"Each interval covers the mean difference over prompts like these with probability {1 - alpha:.0%}."
+        "If the two models were identical, this audit would have called them different, a stratum divergent or a sentence validated "
+        f"with probability at most {share}, however its texts were chosen and whenever it stopped. "
+        f"Among the validated findings the expected share of false ones is at most {share} (e-BH over all {tested} hypotheses ever "
+        "proposed; false means that both models show it equally often at every prompt asked). "
+        f"Of the intervals of validated findings at most {share} are expected to miss the mean difference over the prompts of this bank."
+        f"{own_clause}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auto_interventions.confirming import confirm_round, validated
-from auto_interventions.inference import overall_log_e
+from auto_interventions.inference import gate_is_open, overall_log_e
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import RoundReport
 from auto_interventions.stages.sampling import sides
@@ -22,9 +22,10 @@ def confirm(where: Workspace, round: int) -> Counts:
         where.confirming = state
     explored = where.explore_state()
     found = int(validated(state, explored, where.config.inference.alpha).sum())
-    where.peeks["validated"] |= found > 0
     drawn = len(where.confirmed_pairs())
     log_e = overall_log_e(explored.overall.log_e, explored.log_e_strata, state.log_e)
+    where.peeks["validated"] |= found > 0
+    where.peeks["different"] |= gate_is_open(log_e, where.config.inference.alpha)
     texts = explored.texts + 2 * drawn
     where.confirm_rounds.append({"round": round, "pairs": drawn, "validated": found, "log_e_best": float(state.log_e.max())})
     where.write_run()

@@ -7,6 +7,7 @@ import math
 from auto_interventions.clustering import kmeans, stability
 from auto_interventions.exploring import RoundBatch, run_round
 from auto_interventions.hypotheses import propose as propose_hypotheses
+from auto_interventions.inference import gate_is_open
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import RoundReport
 from auto_interventions.stages.sampling import all_vectors, sides
@@ -43,6 +44,7 @@ def diverge(where: Workspace, round: int) -> Counts:
         where.exploring = state
     evidence = state.history[-1]
     where.peeks["divergent"] |= bool(evidence.divergent)
+    where.peeks["different"] |= gate_is_open(evidence.log_e_overall, where.config.inference.alpha)
     where.write_run()
     where.observer.round_ended(
         RoundReport("explore", round, state.texts, evidence.log_e_overall, len(evidence.divergent), len(state.strata))

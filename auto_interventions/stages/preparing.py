@@ -19,7 +19,9 @@ def prepare(where: Workspace) -> Counts:
     config = where.config
     where.observer.stage("prompts")
     with where.ledger.stage("prepare") as counts:
-        prompts = load_prompts(config.prompts, recorded_texts(config), config.sampling.seed)
+        recorded = recorded_texts(config)
+        prompts = load_prompts(config.prompts, recorded, config.sampling.seed)
+        where.extra["repeated_texts_left_out"] = sum(file.repeats for file in recorded)
         vectors = None
         if config.prompts.strata == "auto":
             vectors = where.encoder.encode([prompt.text for prompt in prompts])

@@ -60,7 +60,7 @@ class Workspace:
         self.confirming: ConfirmState | None = None
         self.confirm_plan: tuple[Request, ...] = ()
         # Whether any look at any time would have reported something: what a simulation of the error rate needs.
-        self.peeks = {"divergent": False, "validated": False}
+        self.peeks = {"different": False, "divergent": False, "validated": False}
         self.confirm_rounds: list[dict[str, object]] = []
         self.stopped: dict[Pool, str] = {}
         self.judge: Judge = PredicateJudge()

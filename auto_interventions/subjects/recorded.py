@@ -19,18 +19,24 @@ from auto_interventions.records import ROLES, Generation, Prompt, Role
 from auto_interventions.subjects.base import Progress, Request, jobs_of
 from auto_interventions.subjects.tables import Row, read_rows
 
+# A text of this many characters that comes twice for one prompt is a copy (a file concatenated with itself, a cached answer), not a second
+# sample: bets on copies of pairs that were trained on would find a difference in anything.
+LONG_TEXT = 40
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedTexts:
     """A file of recorded texts.
 
-    `texts`: for each role that the file serves, prompt → texts in file order; `strata`: prompt → stratum where there is the column.
+    `texts`: for each role that the file serves, prompt → texts in file order; `strata`: prompt → stratum where there is the column;
+    `repeats`: rows left out because they repeat a long text of the same prompt (`LONG_TEXT`).
     """
 
     path: Path
     sha256: str
     texts: Mapping[Role, Mapping[str, tuple[str, ...]]]
     strata: Mapping[str, str]
+    repeats: int = 0
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -148,6 +154,7 @@ def _read(path: Path, roles: tuple[Role, ...], size: int, modified: int) -> Reco
     rows = read_rows(path, ("model", "prompt", "text"), ("stratum",), SubjectError)
     texts: dict[Role, dict[str, list[str]]] = {role: {} for role in roles}
     strata: dict[str, str] = {}
+    repeats = 0
     for row in rows:
         role = _role(row, path)
         if role not in texts:
@@ -156,14 +163,18 @@ def _read(path: Path, roles: tuple[Role, ...], size: int, modified: int) -> Reco
         for column, value in (("prompt", prompt), ("text", text)):
             if value is None:
                 raise SubjectError(f"{path}, {row.where}: `{column}` is missing (null or NaN); fill it in, or remove the row")
-        texts[role].setdefault(cast(str, prompt), []).append(cast(str, text))
+        answers = texts[role].setdefault(cast(str, prompt), [])
+        if len(cast(str, text)) >= LONG_TEXT and text in answers:
+            repeats += 1
+        else:
+            answers.append(cast(str, text))
         _note_stratum(strata, row, cast(str, prompt), path)
     for role in roles:
         _check_side(texts[role], role, path)
     frozen: dict[Role, Mapping[str, tuple[str, ...]]] = {
         role: MappingProxyType({prompt: tuple(answers) for prompt, answers in side.items()}) for role, side in texts.items()
     }
-    return RecordedTexts(path, file_fingerprint(path), MappingProxyType(frozen), MappingProxyType(strata))
+    return RecordedTexts(path, file_fingerprint(path), MappingProxyType(frozen), MappingProxyType(strata), repeats)
 
 
 def _role(row: Row, path: Path) -> Role:

@@ -164,7 +164,7 @@ def test_hostile_names_and_statements(tmp_path: Path) -> None:
 
 def test_the_null_says_so(built: Callable[[str], Path]) -> None:
     page = Page(built("null").read_text(encoding="utf-8"))
-    assert "No difference found: anything larger than 4.2 points" in page.text
+    assert "had it changed by 4.2 points" in page.text
     assert "Eight sentences without enough evidence" in page.text
     assert not [attributes for tag, attributes in page.tags if tag == "article"]
 

@@ -103,15 +103,33 @@ def test_more_findings_than_fit_are_counted() -> None:
 def test_nothing_found_says_what_would_have_been_seen() -> None:
     verdict = wording.verdict(findings(finding(status="not validated"), verdict="no difference found", log_e=math.log(1.4)))
     assert verdict.kind == "none"
-    assert verdict.headline == "No difference found: anything larger than 4.2 points would have been seen with 80% chance."
+    assert verdict.headline == (
+        "No difference found: a tested habit that 5% of the base’s texts show would have been seen with 80% chance "
+        "had it changed by 4.2 points."
+    )
     assert "1.4 to 1, where 20 to 1 is asked for" in verdict.detail
 
 
 @pytest.mark.parametrize("smallest", [1.0, None, math.nan])
 def test_an_audit_too_small_does_not_say_that_there_is_nothing(smallest: float | None) -> None:
-    verdict = wording.verdict(findings(verdict="no difference found", log_e=0.0, smallest_detectable=smallest))
+    tested = finding(status="not validated")
+    verdict = wording.verdict(findings(tested, verdict="no difference found", log_e=0.0, smallest_detectable=smallest))
     assert verdict.kind == "too small"
     assert "too small" in verdict.headline
+
+
+def test_an_audit_that_tested_nothing_does_not_call_itself_too_small() -> None:
+    verdict = wording.verdict(findings(verdict="no difference found", log_e=0.0, smallest_detectable=1.0))
+    assert verdict.kind == "none"
+    assert "no sentence to test" in verdict.headline
+
+
+def test_a_finding_whose_interval_holds_0_claims_no_direction_and_comes_last() -> None:
+    open_one = finding(interval=[-0.1, 0.6], difference=0.3)
+    clear_one = finding(interval=[0.01, 0.2], difference=0.1)
+    assert wording.claim(open_one)[0] == "more or less often"
+    assert wording.validated(findings(open_one, clear_one)) == [clear_one, open_one]
+    assert wording.claim({**open_one, "status": "not validated"})[0] == "more often"
 
 
 def test_a_difference_without_a_sentence() -> None:

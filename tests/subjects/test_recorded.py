@@ -10,7 +10,7 @@ import pytest
 
 from auto_interventions.config import AuditConfig, SubjectConfig
 from auto_interventions.errors import SubjectError
-from auto_interventions.records import Prompt
+from auto_interventions.records import ROLES, Prompt
 from auto_interventions.subjects import RecordedSubject, RecordedTexts, Request, check_subject, recorded_texts
 
 ROWS = [
@@ -196,3 +196,14 @@ def test_one_file_or_two(write: Any) -> None:
     check_subject(SubjectConfig(texts=str(one)), "base")
     with pytest.raises(SubjectError, match=r"one\.jsonl: holds no row with `model` intervention"):
         check_subject(SubjectConfig(texts=str(one)), "intervention")
+
+
+def test_a_copied_text_is_no_second_sample(tmp_path: Path) -> None:
+    """A file concatenated with itself must not look like twice the evidence; short answers may well come twice."""
+    long, short = "The otter swam up the river and came back with a fish.", "Yes."
+    rows = [{"model": role, "prompt": "p", "text": text} for role in ROLES for text in (long, short, long, short, long + "!")]
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recorded = RecordedTexts.read(path)
+    assert recorded.texts["base"]["p"] == (long, short, short, long + "!")
+    assert recorded.repeats == 2
