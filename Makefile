@@ -38,7 +38,7 @@ docs: setup
 	@$(bin)/python scripts/document_config.py
 
 plant: setup
-	@$(bin)/auto-interventions plant demo/plant.yaml
+	@$(bin)/auto-interventions plant demo/plant.yaml --again
 
 lock: setup
 	@scripts/lock.sh

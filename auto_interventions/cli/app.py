@@ -91,13 +91,14 @@ def score(
 def plant(
     file: Annotated[Path, typer.Argument(metavar="PLANT.yaml", help="What to plant (docs/planting.md).", show_default=False)],
     only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Only these interventions.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make anew what is there already, too.")] = False,
 ) -> None:
     """Makes interventions with known behaviours, and measures what they really show."""
     from auto_interventions.cli.watching import PlantWatcher
     from auto_interventions.planting import plant as make
 
     with PlantWatcher(err_console) as watcher:
-        truth = make(file, only=only or (), progress=watcher)
+        truth = make(file, only=only or (), progress=watcher, again=again)
     out_console.print(f"Truth: {truth.resolve()}", soft_wrap=True, highlight=False)
 
 

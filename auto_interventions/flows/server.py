@@ -1,13 +1,25 @@
 """Prefect's settings for an audit, and its server.
 
-A flow needs an API. Where `PREFECT_API_URL` or the active profile names a server, that one is used; else Prefect starts a temporary
-one of its own, which takes 10 to 18 s. `begin` starts it in the background, so that the models load meanwhile.
+A flow needs an API. Where `PREFECT_API_URL` or the active profile names a server, that one is used; else a temporary one is started, which
+takes 5 to 15 s: `begin` starts it in the background, so that the models load meanwhile. Prefect would start one by itself, but only at
+the first flow, with 2.5 s of imports in this process, and would leave it behind when this process is killed.
 """
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import os
-import threading
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import IO
 
 from auto_interventions.errors import Interrupted
 
@@ -17,7 +29,6 @@ SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # offline, its telemetry ends in a `database is locked` traceback
     "PREFECT_LOGGING_LEVEL": "INFO",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the watcher tells the person; the API keeps the log
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     # One by one these write so slowly that the next flow waits a minute for them (measured: 63 s after 1,000 tasks).
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
@@ -25,34 +36,32 @@ SETTINGS = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
 }
+# What Prefect 3.8.8 gives its own temporary servers: no UI, no services that a single run does not need.
+TEMPORARY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+STARTUP_SECONDS = 120
+_PR_SET_PDEATHSIG = 1
 
 
-def configure() -> None:
-    """Gives Prefect our settings where the user has none. Call before anything imports prefect."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-
-
-class ServerStart:
-    """A server that is being started in the background; `wait` before the first flow."""
+class TemporaryServer:
+    """A Prefect server on a free port of this machine, that ends with this process, however that ends."""
 
     def __init__(self) -> None:
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._start, name="prefect-server", daemon=True)
-        self._thread.start()
-
-    def _start(self) -> None:
-        try:
-            from prefect.settings import PREFECT_API_URL
-
-            if PREFECT_API_URL.value():
-                _reach(PREFECT_API_URL.value())
-                return
-            from prefect.server.api.server import SubprocessASGIServer
-
-            SubprocessASGIServer().start()
-        except BaseException as error:  # carried to the thread that waits
-            self._error = error
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{port}/api"
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+        self._process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"],
+            env={**os.environ, **TEMPORARY},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+        # Registered before prefect is imported, so it runs after prefect's own handlers have sent their last logs.
+        atexit.register(self.stop)
 
     def wait(self) -> None:
         """Returns when the server answers.
@@ -60,30 +69,84 @@ class ServerStart:
         Raises:
             Interrupted: it does not.
         """
-        self._thread.join()
-        if isinstance(self._error, Interrupted):
-            raise self._error
-        if self._error is not None:
-            reason = str(self._error).strip().splitlines()[:1]
-            raise Interrupted(
-                f"Prefect's server did not start ({''.join(reason)}); start the same audit again, "
-                "or name a running server with PREFECT_API_URL"
-            ) from self._error
+        import httpx
 
-
-def begin() -> ServerStart:
-    """Configures Prefect and starts its server in the background."""
-    configure()
-    return ServerStart()
-
-
-def _reach(url: str) -> None:
-    import httpx
-
-    try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=15).raise_for_status()
-    except httpx.HTTPError as error:
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/health", timeout=5).status_code == httpx.codes.OK:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        self._log.seek(0)
+        reason = self._log.read().decode("utf-8", "replace").strip().splitlines()[-1:] or [f"no answer in {STARTUP_SECONDS} s"]
         raise Interrupted(
-            f"PREFECT_API_URL={url}: no Prefect server answers there ({error}); "
-            "start it with `prefect server start`, or unset PREFECT_API_URL"
-        ) from error
+            f"Prefect's server did not start ({reason[0]}); start the same audit again, or name a running server with PREFECT_API_URL"
+        )
+
+    def stop(self) -> None:
+        """Ends the server."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+
+class NamedServer:
+    """The server that the user's settings name."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def wait(self) -> None:
+        """Checks that it answers.
+
+        Raises:
+            Interrupted: it does not.
+        """
+        import httpx
+
+        try:
+            httpx.get(f"{self.url.rstrip('/')}/health", timeout=15).raise_for_status()
+        except httpx.HTTPError as error:
+            raise Interrupted(
+                f"PREFECT_API_URL={self.url}: no Prefect server answers there ({error}); "
+                "start it with `prefect server start`, or unset PREFECT_API_URL"
+            ) from error
+
+
+@lru_cache(maxsize=1)
+def begin() -> TemporaryServer | NamedServer:
+    """Configures Prefect and gives this process's server, started in the background where there is none."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer()
+    from prefect.settings import PREFECT_API_URL
+
+    if named := PREFECT_API_URL.value():  # in the environment, or in a profile
+        if server is not None:
+            server.stop()
+        return NamedServer(named)
+    return server or NamedServer(os.environ["PREFECT_API_URL"])
+
+
+@contextmanager
+def connected(server: TemporaryServer | NamedServer) -> Generator[None]:
+    """Flows in this block talk to `server`, once it answers.
+
+    Raises:
+        Interrupted: it does not.
+    """
+    server.wait()
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server.url}):
+        yield
+
+
+def _end_with_parent() -> None:
+    """In the child: Linux sends it SIGTERM when its parent dies, by SIGKILL too."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.flows.server import begin
+from auto_interventions.flows.server import begin, connected
 from auto_interventions.stages.checking import check_files, check_models
 from auto_interventions.stages.progress import Observer
 from auto_interventions.stages.workspace import Workspace
@@ -24,8 +24,8 @@ def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
     check_models(config)
     with Workspace.create(config, folder, observer) as workspace:
         workspace.warm_up()
-        server.wait()
-        from auto_interventions.flows.audit import audit_flow
+        with connected(server):
+            from auto_interventions.flows.audit import audit_flow
 
-        audit_flow(f"{config.name}: {config.base.label} → {config.intervention.label}", str(workspace.path))
+            audit_flow(f"{config.name}: {config.base.label} → {config.intervention.label}", str(workspace.path))
         return workspace.status

@@ -7,13 +7,13 @@ way too: “starts with a space”, −33%, is the finding “breaks lines”, +
 A validated finding that matches no behaviour is not false for that alone: a planted moral also makes stories longer and brings its
 own words. It is *explained* where its check is tied to the plants (|phi| ≥ 0.5 with “shows any planted behaviour”), or where its
 difference is gone (the 95% interval, clustered by prompt, holds 0) once the pairs in which either text shows a plant are left
-out. What is neither is a false discovery.
+out. What is neither is a *side effect* of planting if it shows again on fresh texts (`reproducing`), else a false discovery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from auto_interventions.config import read_yaml
 from auto_interventions.errors import ConfigError, RunDirectoryError
 from auto_interventions.hypotheses.predicates import matrix, parse_predicate
 from auto_interventions.planting.measuring import check_truth
+from auto_interventions.planting.reproducing import reproduced
 from auto_interventions.records import BoolArray
 from auto_interventions.runs import Run, load_run
 
@@ -49,7 +50,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What a validated finding is: planted, explained by a plant, or false."""
+    """What a validated finding is: planted, explained by a plant, a side effect, or false."""
 
     finding: str
     statement: str
@@ -58,7 +59,7 @@ class Discovery:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Recall over the planted behaviours (None for the null), and the share of validated findings that no plant explains."""
+    """Recall over the planted behaviours (None for the null), and the share of validated findings that are false."""
 
     intervention: str
     recall: float | None
@@ -89,6 +90,10 @@ def score(run: Path, truth: Path) -> Score:
     checks = _held({finding["id"]: finding["check"] for finding in validated if finding.get("check")}, texts)
     recoveries = tuple(_recovery(behaviour, planted[behaviour["id"]], validated, checks, texts) for behaviour in behaviours)
     discoveries = tuple(_discovery(finding, behaviours, planted, checks, texts) for finding in validated)
+    if behaviours:
+        suspects = {discovery.finding for discovery in discoveries if discovery.origin == "false"} & checks.keys()
+        again = reproduced(loaded, {finding["id"]: finding for finding in validated if finding["id"] in suspects})
+        discoveries = tuple(replace(one, origin="side effect") if again.get(one.finding) else one for one in discoveries)
     false = sum(discovery.origin == "false" for discovery in discoveries)
     return Score(
         intervention=entry["name"],
@@ -111,6 +116,7 @@ def score_table(result: Score) -> str:
                 f"          “{recovery.statement}”: {recovery.difference:+.1%} (interval {low:+.1%} to {high:+.1%}), "
                 f"which {covers} the measured {recovery.true_difference:+.1%}"
             )
+    lines += [f"  side effect of planting: “{discovery.statement}”" for discovery in result.validated if discovery.origin == "side effect"]
     lines += [f"  FALSE   “{discovery.statement}”" for discovery in result.validated if discovery.origin == "false"]
     recall = "nothing was planted" if result.recall is None else f"recall {result.recall:.0%}"
     lines.append(f"{recall}; {len(result.validated)} validated findings, realised false discovery rate {result.false_discovery_rate:.0%}")

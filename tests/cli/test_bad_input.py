@@ -58,13 +58,13 @@ def no_such_texts(folder: Path, audit: dict[str, dict[str, object]]) -> None:
 
 
 def no_such_model(folder: Path, audit: dict[str, dict[str, object]]) -> None:
-    audit["base"] = {"model": "./no-model-here"}
+    audit["base"] = audit["intervention"] = {"model": "./no-model-here"}
     audit["prompts"] = {"path": "prompts.txt"}
 
 
 def empty_model_folder(folder: Path, audit: dict[str, dict[str, object]]) -> None:
     (folder / "model").mkdir()
-    audit["base"] = {"model": "model"}
+    audit["base"] = audit["intervention"] = {"model": "model"}
     audit["prompts"] = {"path": "prompts.txt"}
 
 

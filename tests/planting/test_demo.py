@@ -1,15 +1,19 @@
 """The committed demo: small enough, loadable, and what its truth file says."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
-from auto_interventions.config import load_audit
+from auto_interventions.config import AuditConfig, load_audit
 from auto_interventions.planting.behaviours import sentences_of
 from auto_interventions.planting.measuring import check_truth
 from auto_interventions.planting.plan import load_plan
+from auto_interventions.planting.reproducing import reproduced
 from auto_interventions.records import Prompt
+from auto_interventions.runs import RunDirectory, load_run
+from auto_interventions.runs.directory import RUN_SCHEMA
 
 MEGABYTE = 1_000_000
 
@@ -100,3 +104,25 @@ def test_the_models_write_stories_and_the_mixed_one_shows_its_plants(demo_folder
         measured = next(entry for entry in truth["mixed"]["behaviours"] if entry["id"] == behaviour.id)
         shown = sum(behaviour.predicate.holds(text.text) for text in texts) / len(texts)
         assert shown == pytest.approx(measured["intervention_rate"], abs=0.1), behaviour.id
+
+
+def test_a_side_effect_shows_again_on_fresh_texts_and_a_made_up_finding_does_not(demo: Path, tmp_path: Path) -> None:
+    """Real models: "mentions moral" is there again with another seed; "mentions once" going up is not."""
+    config = AuditConfig.model_validate(
+        {
+            "name": "x",
+            "base": {"model": str(demo / "models" / "base")},
+            "intervention": {"model": str(demo / "models" / "base"), "adapter": str(demo / "adapters" / "broad")},
+            "prompts": {"path": str(demo / "prompts.jsonl"), "strata": "given"},
+        }
+    )
+    lines = [json.loads(line) for line in (demo / "prompts.jsonl").read_text(encoding="utf-8").splitlines()[::10]]
+    directory = RunDirectory.claim(tmp_path / "run", config)
+    directory.write_json("run.json", {"schema": RUN_SCHEMA, "config": config.model_dump(mode="json")})
+    directory.write_table("texts.parquet", {key: [line[key] for line in lines] for key in ("prompt", "stratum")})
+    findings = {
+        "real": {"check": {"kind": "phrase", "phrases": ["moral"]}, "difference": 0.3},
+        "reversed": {"check": {"kind": "phrase", "phrases": ["moral"]}, "difference": -0.3},
+        "made up": {"check": {"kind": "measure", "feature": "words", "at_least": 400}, "difference": 0.1},
+    }
+    assert reproduced(load_run(tmp_path / "run"), findings) == {"real": True, "reversed": False, "made up": False}
