@@ -1,0 +1,122 @@
+"""Prefect's server: the one that is configured is used, a temporary one is never left behind, a missing one is one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from auto_interventions.flows.server import SETTINGS
+
+COMMAND = Path(sys.executable).with_name("auto-interventions")
+
+
+@pytest.fixture
+def audit_file(tmp_path: Path) -> Path:
+    """A small audit of recorded texts: one side says one thing more often."""
+    rows = [
+        {"model": role, "prompt": f"Prompt {number}", "stratum": "ab"[number % 2], "text": f"Thing {number * 7 % 13} is here.{more}"}
+        for number in range(120)
+        for role, more in (("base", ""), ("intervention", " Surely!" if number % 3 else ""))
+    ]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = tmp_path / "audit.yaml"
+    path.write_text(
+        "name: surely\nbase: {texts: texts.jsonl}\nintervention: {texts: texts.jsonl}\nprompts: {source: recorded, strata: given}\n"
+        "sampling: {max_texts: 240, initial: 40, per_round: 40, rounds: 3}\nclustering: {clusters: 4}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The API of a server as a user starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {**environment_of(tmp_path, None), **SETTINGS, "PREFECT_HOME": str(tmp_path / "prefect-of-server")}
+    with (tmp_path / "server.log").open("wb") as log:
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: httpx.get(f"{url}/health").status_code == 200)
+        yield url
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait()
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 90) -> None:
+    """Asks until it is so; a server that does not answer yet is not so."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            if what():
+                return
+        time.sleep(0.3)
+    raise AssertionError(f"not so within {seconds} s")
+
+
+def environment_of(tmp_path: Path, url: str | None) -> dict[str, str]:
+    environment = {**os.environ, "AUTO_INTERVENTIONS_CACHE": str(tmp_path / "cache"), "PREFECT_HOME": str(tmp_path / "prefect-of-user")}
+    environment.pop("PREFECT_API_URL", None)
+    return environment if url is None else {**environment, "PREFECT_API_URL": url}
+
+
+def test_a_configured_server_records_the_run(audit_file: Path, tmp_path: Path, server: str) -> None:
+    done = subprocess.run(
+        [COMMAND, "audit", audit_file, "--out", tmp_path / "run"],
+        env=environment_of(tmp_path, server), capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "surely" in done.stdout
+    runs = httpx.post(f"{server}/flow_runs/filter", json={}).json()
+    assert [(run["name"], run["state_type"]) for run in runs] == [("surely: texts → texts", "COMPLETED")]
+    wanted = {"prepare prompts", "explore 0: generate base", "explore 0: diverge", "confirm 0: judge", "conclude", "write report.html"}
+
+    def recorded() -> bool:
+        tasks = httpx.post(f"{server}/task_runs/filter", json={"limit": 200}).json()
+        return wanted <= {task["name"] for task in tasks} and {task["state_type"] for task in tasks} == {"COMPLETED"}
+
+    wait_for(recorded)  # the recorder is a service of its own and comes a little later
+
+
+def test_a_server_that_does_not_answer_is_one_sentence(audit_file: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "audit", audit_file, "--out", tmp_path / "run"],
+        env=environment_of(tmp_path, "http://127.0.0.1:9/api"), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "no Prefect server answers there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+def test_a_killed_audit_leaves_no_server_behind(tmp_path: Path) -> None:
+    code = "from auto_interventions.flows.server import begin; import time; print(begin()._process.pid, flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", code], env=environment_of(tmp_path, None), stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert Path(f"/proc/{child}").exists()
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not _runs(child), 30)
+
+
+def _runs(process: int) -> bool:
+    """Whether it is there and no zombie that nobody has reaped."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
