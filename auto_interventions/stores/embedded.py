@@ -126,8 +126,10 @@ class EmbeddedStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Makes the table in a new file; several processes may try at once."""
-        application, layout = _number(connection, "application_id"), _number(connection, "user_version")
-        tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        # One reading of one moment: another process may be making the table between two.
+        with _transaction(connection, "BEGIN"):
+            tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            application, layout = _number(connection, "application_id"), _number(connection, "user_version")
         if application == _APPLICATION and layout > LAYOUT:
             raise RunDirectoryError(
                 f"{self.path}: was written by a newer version of auto-interventions (layout {layout}, this one knows {LAYOUT}); "
@@ -164,8 +166,9 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Generator[None]:
-    connection.execute("BEGIN IMMEDIATE")  # takes the writers' turn at once: waiting later could deadlock
+def _transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Generator[None]:
+    """BEGIN IMMEDIATE takes the writers' turn at once: waiting later could deadlock. Readers need a plain BEGIN."""
+    connection.execute(begin)
     try:
         yield
         connection.execute("COMMIT")
