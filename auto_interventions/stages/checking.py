@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import open_encoder
-from auto_interventions.errors import ConfigError, PromptError
+from auto_interventions.errors import ClusteringError, ConfigError, PromptError
 from auto_interventions.hypotheses import parse_predicate
 from auto_interventions.prompts import load_prompts
 from auto_interventions.records import ROLES
 from auto_interventions.runs import RunDirectory
 from auto_interventions.stores import open_store
-from auto_interventions.subjects import check_subject, recorded_texts
+from auto_interventions.subjects import RecordedTexts, check_subject, recorded_texts
 
 # Below this many prompts neither pool can say anything.
 FEWEST_PROMPTS = 4
@@ -39,11 +40,28 @@ def check_files(config: AuditConfig, folder: Path) -> None:
         subject = getattr(config, role)
         if subject.texts is not None:
             check_subject(subject, role)
-    prompts = load_prompts(config.prompts, recorded_texts(config), config.sampling.seed)
+    recorded = recorded_texts(config)
+    _check_clusters(config, recorded)
+    prompts = load_prompts(config.prompts, recorded, config.sampling.seed)
     if len(prompts) < FEWEST_PROMPTS:
         raise PromptError(
             f"{config.prompts.path or config.base.texts}: holds {len(prompts)} distinct prompts; give at least {FEWEST_PROMPTS}: "
             f"the prompt is the unit of inference, and half of them are kept for testing"
+        )
+
+
+def _check_clusters(config: AuditConfig, recorded: Sequence[RecordedTexts]) -> None:
+    """More clusters than texts were asked for; the default number, which nobody asked for, shrinks by itself."""
+    if "clusters" not in config.clustering.model_fields_set:
+        return
+    held = sum(len(answers) for file in recorded for side in file.texts.values() for answers in side.values())
+    both_recorded = config.base.texts is not None and config.intervention.texts is not None
+    texts = min(config.sampling.max_texts, held) if both_recorded else config.sampling.max_texts
+    if config.clustering.clusters > texts:
+        where = f"{config.base.texts}: " if both_recorded and held < config.sampling.max_texts else ""
+        raise ClusteringError(
+            f"{where}`clustering.clusters` is {config.clustering.clusters}, but there are at most {texts} texts; "
+            f"ask for fewer clusters (one for every five texts, {max(1, texts // 5)}, is plenty), or leave the field out"
         )
 
 

@@ -110,6 +110,10 @@ def few_texts(folder: Path, audit: dict[str, dict[str, object]]) -> None:
     audit["sampling"]["max_texts"] = 4
 
 
+def more_clusters_than_texts(folder: Path, audit: dict[str, dict[str, object]]) -> None:
+    audit["clustering"]["clusters"] = 500
+
+
 def no_such_encoder(folder: Path, audit: dict[str, dict[str, object]]) -> None:
     audit["embedding"] = {"model": "./no-encoder-here"}
 
@@ -135,6 +139,7 @@ def bad_own_hypothesis(folder: Path, audit: dict[str, dict[str, object]]) -> Non
         (strata_not_given, ["prompts.txt", "stratum"]),
         (few_prompts, ["texts.jsonl", "3"]),
         (few_texts, ["sampling.max_texts", "4"]),
+        (more_clusters_than_texts, ["clustering.clusters", "500", "40 texts"]),
         (no_such_encoder, ["no-encoder-here"]),
         (bad_own_hypothesis, ["hypotheses.own.0", "phrases"]),
     ],
