@@ -94,10 +94,6 @@ class RunDirectory:
         """Writes one UTF-8 file atomically."""
         self._write(name, text.encode("utf-8", "backslashreplace"))
 
-    def read_json(self, name: str) -> dict[str, object] | None:
-        """The content of a JSON file; None where there is none or it is damaged."""
-        return _read_json(self.path / name)
-
     def _write(self, name: str, data: bytes) -> None:
         with self._replacing(name) as temporary:
             temporary.write_bytes(data)

@@ -8,7 +8,7 @@ from auto_interventions.clustering import silhouette
 from auto_interventions.confirming import conclude as conclude_findings
 from auto_interventions.hypotheses import themes_of
 from auto_interventions.stages.order import Counts
-from auto_interventions.stages.tables import Map, cluster_columns, e_value, stratum_columns, text_columns
+from auto_interventions.stages.tables import Map, cluster_columns, stratum_columns, text_columns
 from auto_interventions.stages.workspace import Workspace
 
 FINDINGS_SCHEMA = "auto-interventions/findings@1"
@@ -24,7 +24,7 @@ def conclude(where: Workspace) -> Counts:
         where.directory.write_table("strata.parquet", stratum_columns(where, places, end.divergent))
         where.directory.write_table("clusters.parquet", cluster_columns(where, places))
         quality = silhouette(places.vectors, places.labels, where.config.sampling.seed) if len(places.vectors) else None
-        findings = [{**asdict(finding), "e_value": e_value(finding.log_e)} for finding in end.findings]
+        findings = [asdict(finding) for finding in end.findings]
         where.directory.write_json(
             "findings.json",
             {

@@ -10,18 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auto_interventions.clustering import Projection, cluster_shares, typical_words
+from auto_interventions.confirming import capped_exp
 from auto_interventions.records import FloatMatrix, Generation, IntArray, Prompt
 from auto_interventions.stages.sampling import all_vectors, generations
 from auto_interventions.stages.workspace import Workspace
 
 Columns = dict[str, Sequence[object] | NDArray[Any]]
-# JSON and most readers of Parquet stop at 1.8e308.
-LARGEST_LOG_E = float(np.log(1e300))
-
-
-def e_value(log_e: float) -> float:
-    """e to the power `log_e`, capped at 1e300 so that it stays a number everywhere."""
-    return float(np.exp(min(log_e, LARGEST_LOG_E)))
 
 
 class Map:
@@ -79,7 +73,7 @@ def stratum_columns(where: Workspace, places: Map, divergent: Sequence[int]) -> 
         "prompts": prompts,
         "pairs": state.pairs_by_stratum,
         "log_e": log_e,
-        "e_value": np.array([e_value(float(value)) for value in log_e]),
+        "e_value": np.array([capped_exp(float(value)) for value in log_e]),
         "divergent": np.isin(np.arange(len(state.strata)), np.array(divergent, dtype=np.int64)),
         "pair_auc": state.auc_by_stratum,
         **_centres(places, own, len(state.strata)),

@@ -162,15 +162,15 @@ class Workspace:
 
     def explored_pairs(self) -> list[Pair]:
         """All pairs drawn while exploring, in order."""
-        return [
-            pair for (phase, _), pairs in sorted(self.pairs.items(), key=lambda item: item[0][1]) if phase == "explore" for pair in pairs
-        ]
+        return self._pairs_of("explore")
 
     def confirmed_pairs(self) -> list[Pair]:
         """All pairs drawn while confirming, in order."""
-        return [
-            pair for (phase, _), pairs in sorted(self.pairs.items(), key=lambda item: item[0][1]) if phase == "confirm" for pair in pairs
-        ]
+        return self._pairs_of("confirm")
+
+    def _pairs_of(self, pool: Pool) -> list[Pair]:
+        rounds = sorted(round for phase, round in self.pairs if phase == pool)
+        return [pair for round in rounds for pair in self.pairs[pool, round]]
 
     def write_run(self) -> None:
         """Writes run.json and ledger.json as they stand."""
