@@ -105,8 +105,10 @@ class SamplingConfig(Part):
     """Texts of each further round, exploring or confirming, both models together."""
     rounds: Positive = 20
     """Exploring rounds at most."""
-    strategy: Literal["active", "uniform"] = "active"
-    """Which prompts an exploring round asks. active: half of it where evidence grows fastest, half everywhere; uniform: everywhere."""
+    strategy: Literal["active", "divergence", "boundary", "uniform", "exhaustive"] = "active"
+    """Which prompts are asked. divergence: where evidence grows fastest; boundary: prompts whose texts lie between two clusters; active: a
+    mixture of both; uniform: everywhere alike; exhaustive: all of `max_texts` at once, uniformly, with fixed-size tests (what `compare`
+    compares with). All but exhaustive stop as soon as the evidence decides."""
     confirm_share: Share = 0.5
     """Share of `max_texts` that is kept for confirming."""
     samples_per_prompt: Positive = 1

@@ -6,6 +6,7 @@ numpy arrays and parquet tables between the stages of one process; between Prefe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,7 +76,8 @@ class Pair:
 class RoundEvidence:
     """What one round of exploring showed; the report draws it over rounds.
 
-    `log_e_*` are natural logarithms of e-values (float64; the values themselves can overflow).
+    `log_e_*` are natural logarithms of e-values (float64; the values themselves can overflow). `stage` is scan (the first round,
+    everywhere) or focus. `unassigned` is the share of texts in no cluster; `clusters_born`, `clusters_died` since the last round.
     """
 
     round: int
@@ -85,6 +87,12 @@ class RoundEvidence:
     divergent: tuple[int, ...]
     pair_auc: float
     cluster_stability: float
+    stage: str = "scan"
+    silhouette: float = math.nan
+    unassigned: float = 0.0
+    clusters: int = 0
+    clusters_born: int = 0
+    clusters_died: int = 0
 
 
 @dataclass(frozen=True, slots=True)

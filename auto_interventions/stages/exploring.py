@@ -21,7 +21,7 @@ def cluster(where: Workspace, round: int) -> Counts:
     """The partition of all explored texts, warm-started from the last round's; its clusters keep their numbers."""
     where.observer.stage(f"explore round {round + 1}: clustering")
     config = where.config
-    with where.ledger.stage("explore: cluster"):
+    with where.ledger.stage(f"{where.stage_name('explore', round)}: cluster"):
         vectors = all_vectors(where)
         wanted = max(1, min(config.clustering.clusters, len(vectors) // TEXTS_PER_CLUSTER))
         previous = where.partition
@@ -38,7 +38,7 @@ def cluster(where: Workspace, round: int) -> Counts:
 def diverge(where: Workspace, round: int) -> Counts:
     """Bets on the round's pairs with discriminators trained on earlier ones."""
     where.observer.stage(f"explore round {round + 1}: betting")
-    with where.ledger.stage("explore: diverge"):
+    with where.ledger.stage(f"{where.stage_name('explore', round)}: diverge"):
         batch = RoundBatch.of(where.pairs["explore", round], *where.vectors[round], cluster_stability=where.stability)
         state = run_round(where.explore_state(), batch, where.config)
         where.exploring = state

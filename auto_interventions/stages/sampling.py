@@ -14,7 +14,7 @@ def generate(where: Workspace, phase: Pool, round: int, role: Role) -> Counts:
     requests = where.requests[phase, round]
     wanted = sum(request.samples for request in requests)
     where.observer.stage(f"{phase} round {round + 1}: texts of the {role}", wanted)
-    with where.ledger.stage(f"{phase}: generate") as counts:
+    with where.ledger.stage(f"{where.stage_name(phase, round)}: generate") as counts:
         subject = where.subjects[role]
         reused = getattr(subject, "reused", 0)
         texts = subject.generate(requests, where.observer.advance)
@@ -36,7 +36,7 @@ def embed(where: Workspace, round: int) -> Counts:
     """Vectors of an exploring round's texts, from the store where they are there."""
     pairs = where.pairs["explore", round]
     where.observer.stage(f"explore round {round + 1}: embedding", 2 * len(pairs))
-    with where.ledger.stage("explore: embed") as counts:
+    with where.ledger.stage(f"{where.stage_name('explore', round)}: embed") as counts:
         computed, cached = where.encoder.computed, where.encoder.cached
         vectors = where.encoder.encode([text for side in sides(pairs) for text in side], where.observer.advance)
         where.vectors[round] = (vectors[: len(pairs)], vectors[len(pairs) :])

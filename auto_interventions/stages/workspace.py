@@ -55,6 +55,7 @@ class Workspace:
         self.vectors: dict[int, tuple[FloatMatrix, FloatMatrix]] = {}
         self.partition: Partition | None = None
         self.stability = math.nan
+        self.cluster_quality: dict[str, float] = {}
         self.exploring: RoundState | None = None
         self.hypotheses: tuple[Hypothesis, ...] = ()
         self.confirming: ConfirmState | None = None
@@ -108,6 +109,13 @@ class Workspace:
     def seconds(self) -> float:
         """Wall-clock seconds since the workspace was made."""
         return time.monotonic() - self._clock
+
+    @staticmethod
+    def stage_name(phase: Pool, round: int) -> str:
+        """What the ledger calls a round's stage: scan (the first look, everywhere), focus (where it pays), confirm."""
+        if phase == "confirm":
+            return "confirm"
+        return "focus" if round else "scan"
 
     def last_stability(self) -> float | None:
         """Agreement of the last two rounds' partitions (adjusted Rand); None with fewer than two rounds."""
