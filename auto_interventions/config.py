@@ -74,8 +74,9 @@ class SubjectConfig(Part):
 class PromptsConfig(Part):
     """What the models are asked."""
 
-    source: Literal["file", "recorded"] = "file"
-    """file: `path`; recorded: the prompts of the recorded texts."""
+    source: Literal["file", "recorded", "free"] = "file"
+    """file: `path`; recorded: the prompts of the recorded texts; free: none are at hand, so two base models are asked to go on from the
+    beginnings of texts that they wrote from nothing themselves (docs/prompts.md)."""
     path: str | None = None
     """Prompt file: one prompt a line, or CSV, JSONL, Parquet with columns `prompt` and optional `stratum`."""
     strata: Literal["auto", "given"] = "auto"
@@ -86,11 +87,20 @@ class PromptsConfig(Part):
     """Share of the prompts of each stratum that may choose hypotheses; the rest only tests them."""
     max_prompts: Positive | None = None
     """Cap on the bank: a seeded random choice of this many prompts; null keeps all."""
+    free_texts: Annotated[int, Field(gt=1)] = 400
+    """source `free`: texts that are drawn from nothing to make the bank, half of each model. They come on top of `sampling.max_texts`."""
+    prefix_words: Positive = 6
+    """Words of a beginning: of the free texts' (source `free`) and of those that are mined where the bank runs dry
+    (`sampling.prefixes_after`)."""
 
     @model_validator(mode="after")
     def _path(self) -> Self:
         if self.source == "file" and self.path is None:
-            raise ValueError("has source `file` but no `path`: name the prompt file, or use `source: recorded`")
+            raise ValueError("has source `file` but no `path`: name the prompt file, or use `source: recorded`, or `source: free`")
+        if self.source == "free" and self.path is not None:
+            raise ValueError("has source `free`, so `path` cannot apply: remove it, or use `source: file`")
+        if self.source == "free" and self.strata == "given":
+            raise ValueError("has source `free`, whose prompts have no strata of their own: use `strata: auto`")
         return self
 
 
@@ -111,6 +121,9 @@ class SamplingConfig(Part):
     compares with). All but exhaustive stop as soon as the evidence decides."""
     confirm_share: Share = 0.5
     """Share of `max_texts` that is kept for confirming."""
+    prefixes_after: Positive | None = 8
+    """Once every exploring prompt of a stratum was asked this often and more are wanted, beginnings of its most telling texts become new
+    prompts (live models only; docs/prompts.md); null: never."""
     samples_per_prompt: Positive = 1
     """Texts of each model for a prompt drawn in a round; recorded texts may hold fewer."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -217,6 +230,8 @@ class AuditConfig(Part):
     def _recorded_prompts(self) -> Self:
         if self.prompts.source == "recorded" and not (self.base.texts and self.intervention.texts):
             raise ValueError("prompts: source `recorded` needs recorded `texts` on both sides; give `source: file` and a `path`")
+        if self.prompts.source == "free" and (self.base.texts or self.intervention.texts):
+            raise ValueError("prompts: source `free` needs live models on both sides; with recorded `texts` use `source: recorded`")
         return self
 
 

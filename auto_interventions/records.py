@@ -29,17 +29,29 @@ BoolArray = NDArray[np.bool_]
 class Prompt:
     """One prompt of the bank: the unit of inference.
 
-    `text` is kept byte for byte. `stratum` is the name of its cluster of prompts, "" before stratification.
+    `text` is kept byte for byte. `stratum` is the name of its cluster of prompts, "" before stratification. `prefix` is how the answer
+    begins, the same words for both models, mined from an explored text; the texts that come back are what follows it.
     """
 
     text: str
     stratum: str = ""
     pool: Pool = "explore"
+    prefix: str = ""
 
     @property
     def id(self) -> str:
-        """16 hex digits that depend on the text alone."""
-        return fingerprint("prompt", self.text)[:16]
+        """16 hex digits that depend on text and prefix alone."""
+        return fingerprint("prompt", *self.asked)[:16]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Text and prefix, the prefix only where there is one: what seeds, store keys and batches go by."""
+        return (self.text, self.prefix) if self.prefix else (self.text,)
+
+    @property
+    def whole(self) -> str:
+        """Text and prefix as one text, for readers."""
+        return self.text + self.prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Generation:
     @property
     def id(self) -> str:
         """16 hex digits: role, prompt and sample number name a text within an audit."""
-        return fingerprint("text", self.role, self.prompt.text, self.sample)[:16]
+        return fingerprint("text", self.role, *self.prompt.asked, self.sample)[:16]
 
 
 @dataclass(frozen=True, slots=True)

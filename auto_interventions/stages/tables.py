@@ -42,7 +42,8 @@ def text_columns(where: Workspace, places: Map) -> Columns:
         "id": [text.id for text in texts],
         "model": [text.role for text in texts],
         "prompt_id": [text.prompt.id for text in texts],
-        "prompt": [text.prompt.text for text in texts],
+        "prompt": [text.prompt.whole for text in texts],
+        "prefix": [text.prompt.prefix for text in texts],
         "stratum": [text.prompt.stratum for text in texts],
         "pool": [text.prompt.pool for text in texts],
         "round": np.array(rounds, dtype=np.int64),
@@ -64,7 +65,7 @@ def stratum_columns(where: Workspace, places: Map, divergent: Sequence[int]) -> 
     examples: dict[str, Prompt] = {}
     prompts = np.zeros(len(state.strata), dtype=np.int64)
     for prompt in where.prompts:
-        if prompt.stratum in position:
+        if prompt.stratum in position and not prompt.prefix:
             examples.setdefault(prompt.stratum, prompt)
             prompts[position[prompt.stratum]] += 1
     log_e = state.log_e_strata
