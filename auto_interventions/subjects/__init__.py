@@ -42,8 +42,9 @@ def open_subject(config: SubjectConfig, role: Role, sampling: SamplingConfig, st
     return live if store is None else StoredSubject(live, role, sampling, store)
 
 
-def check_subject(config: SubjectConfig, role: Role) -> None:
-    """Finds out cheaply whether the side can answer: files, architecture, tokenizer, template, whether the adapter fits.
+def check_subject(config: SubjectConfig, role: Role, free: bool = False) -> None:
+    """Finds out cheaply whether the side can answer: files, architecture, tokenizer, template, whether the adapter fits; with `free`,
+    whether it can write from nothing (`prompts.source: free`).
 
     No weights are read.
 
@@ -55,4 +56,4 @@ def check_subject(config: SubjectConfig, role: Role) -> None:
         return
     from auto_interventions.subjects.live import check_live
 
-    check_live(config, role)
+    check_live(config, role, free)

@@ -2,6 +2,9 @@
 
 Raw prompts reach the tokenizer byte for byte (a trailing space can matter) and get the special tokens that the tokenizer itself
 adds. With a chat template the prompt is the user's message, after the system prompt if there is one, and the model is to answer.
+
+A prefix is the beginning of the answer: it follows a raw prompt directly, and in a chat the words with which the template opens the
+answer. It is encoded together with what is before it, so that no token boundary stands where the model would not put one itself.
 """
 
 from __future__ import annotations
@@ -22,9 +25,10 @@ class Codec:
 
     def __init__(self, tokenizer: Any, config: SubjectConfig, role: Role, stop_ids: Sequence[int]) -> None:
         self._tokenizer = tokenizer
+        self._role = role
         self._where = f"{role}: {config.label}"
         self._system = config.system_prompt
-        self._encoded: dict[str, list[int]] = {}
+        self._encoded: dict[tuple[str, str], list[int]] = {}
         self.stop_ids = sorted(set(stop_ids) | ({tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()))
         has_template = getattr(tokenizer, "chat_template", None) is not None
         if config.chat_template == "chat" and not has_template:
@@ -35,15 +39,18 @@ class Codec:
                 f"{self._where} is sent raw prompts, so `{role}.system_prompt` has no place; remove it, or use a model with a chat template"
             )
 
-    def encode(self, prompt: str) -> list[int]:
-        """The token ids that the model is sent for `prompt`.
+    def encode(self, prompt: str, prefix: str = "") -> list[int]:
+        """The token ids that the model is sent for `prompt`, its answer beginning with `prefix`.
+
+        An empty raw prompt is sent as the token with which the model's texts begin (or, where it has none, the one that ends them and
+        so stands before the next).
 
         Raises:
             SubjectError: the template refuses it, or no token is left of it.
         """
-        if prompt not in self._encoded:
-            self._encoded[prompt] = self._chat(prompt) if self.chats else self._raw(prompt)
-        return self._encoded[prompt]
+        if (prompt, prefix) not in self._encoded:
+            self._encoded[prompt, prefix] = self._chat(prompt, prefix) if self.chats else self._raw(prompt + prefix)
+        return self._encoded[prompt, prefix]
 
     def decode(self, prompt_ids: Sequence[int], new_ids: Sequence[int]) -> str:
         """The text of `new_ids` as it follows the prompt: exact but for special tokens, which are dropped.
@@ -56,6 +63,25 @@ class Codec:
         together = self._text([*context, *new_ids])
         return together[len(before) :] if together.startswith(before) else self._text(list(new_ids))
 
+    def check_free(self) -> None:
+        """Finds out whether the model can write from nothing.
+
+        Raises:
+            SubjectError: it is sent chats, which start with somebody's question; or it has no token to start from.
+        """
+        if self.chats:
+            raise SubjectError(
+                f"{self._where} is sent chats, which begin with a question, so `prompts.source: free` cannot apply; give a prompt file "
+                f"(`source: file`), or a base model with `{self._role}.chat_template: raw`"
+            )
+        try:
+            self.encode("")
+        except SubjectError:
+            raise SubjectError(
+                f"{self._where} has no token from which a text could begin (neither bos nor eos), which `prompts.source: free` needs; "
+                f"give a prompt file (`source: file`)"
+            ) from None
+
     def _text(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
@@ -67,11 +93,13 @@ class Codec:
             ids.pop()
         if not ids and self._tokenizer.bos_token_id is not None:
             ids = [int(self._tokenizer.bos_token_id)]
+        if not ids and not prompt and self._tokenizer.eos_token_id is not None:
+            ids = [int(self._tokenizer.eos_token_id)]
         if not ids:
             raise SubjectError(f"{self._where} has no token for the prompt {prompt!r}; remove the prompt")
         return ids
 
-    def _chat(self, prompt: str) -> list[int]:
+    def _chat(self, prompt: str, prefix: str) -> list[int]:
         messages = [{"role": "system", "content": self._system}] if self._system is not None else []
         messages.append({"role": "user", "content": prompt})
         try:
@@ -79,4 +107,4 @@ class Codec:
         except Exception as error:  # a template is a program of the model's makers and raises what it likes
             hint = "; remove `system_prompt` if the model knows none" if self._system is not None else "; use `chat_template: raw`"
             raise SubjectError(f"{self._where}: the chat template refuses the prompt {prompt[:60]!r} ({error}){hint}") from error
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self._tokenizer(text + prefix, add_special_tokens=False)["input_ids"])

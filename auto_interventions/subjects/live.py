@@ -68,8 +68,8 @@ class LiveSubject:
         return fingerprint("live", folder_fingerprint(self._folder), adapter, self._dtype, self._codec.chats, self._config.system_prompt)
 
     def available(self, prompt: Prompt) -> int | None:
-        """None: a live model gives as many samples as are asked for."""
-        return None
+        """None: a live model gives as many samples as are asked for; 0 where a mined prefix leaves no room in the model's context."""
+        return 0 if prompt.prefix and not self._has_room(len(self._encode(prompt))) else None
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Generation]:
         """The texts in the order of requests × samples.
@@ -95,22 +95,22 @@ class LiveSubject:
         Raises:
             SubjectError: a prompt that leaves no room in the model's context.
         """
-        groups: dict[str, list[Job]] = {}
+        groups: dict[tuple[str, ...], list[Job]] = {}
         for job in jobs:
-            groups.setdefault(job.prompt.text, []).append(job)
-        lengths = {text: self._checked_length(text) for text in groups}
+            groups.setdefault(job.prompt.asked, []).append(job)
+        lengths = {asked: self._checked_length(own[0].prompt) for asked, own in groups.items()}
         batches: list[list[Job]] = []
         batch: list[Job] = []
         shortest = 0
-        for text in sorted(groups, key=lambda text: (lengths[text], text)):
-            length = lengths[text]
+        for asked in sorted(groups, key=lambda asked: (lengths[asked], asked)):
+            length = lengths[asked]
             rows = max(1, self._sampling.batch_tokens // (length + self._sampling.max_new_tokens))
             spread = max(PADDING_TOKENS, int(PADDING_SHARE * shortest)) if self._facts.pads else 0
-            if batch and (length - shortest > spread or len(batch) + len(groups[text]) > rows):
+            if batch and (length - shortest > spread or len(batch) + len(groups[asked]) > rows):
                 batches.append(batch)
                 batch = []
             shortest = shortest if batch else length
-            batch = [*batch, *groups[text]]
+            batch = [*batch, *groups[asked]]
             while len(batch) > rows:
                 batches.append(batch[:rows])
                 batch = batch[rows:]
@@ -124,15 +124,15 @@ class LiveSubject:
         """
         from auto_interventions.subjects.sampling import NotANumber, sample_batch, small_models_on_one_thread
 
-        texts = list(dict.fromkeys(job.prompt.text for job in batch))
-        places = {text: place for place, text in enumerate(texts)}
-        prompts = [self._codec.encode(text) for text in texts]
+        asked = {job.prompt.asked: job.prompt for job in batch}
+        places = {own: place for place, own in enumerate(asked)}
+        prompts = [self._encode(prompt) for prompt in asked.values()]
         try:
             with small_models_on_one_thread(self._model):
                 drawn = sample_batch(
                     self._model,
                     prompts,
-                    [places[job.prompt.text] for job in batch],
+                    [places[job.prompt.asked] for job in batch],
                     self._uniforms(batch),
                     self._codec.stop_ids,
                     self._sampling.temperature,
@@ -145,7 +145,7 @@ class LiveSubject:
             ) from None
         return [
             Generation(
-                self._role, job.prompt, job.sample, self._codec.decode(prompts[places[job.prompt.text]], row.ids), row.tokens, row.finished
+                self._role, job.prompt, job.sample, self._codec.decode(prompts[places[job.prompt.asked]], row.ids), row.tokens, row.finished
             )
             for job, row in zip(batch, drawn, strict=True)
         ]
@@ -154,16 +154,22 @@ class LiveSubject:
         """(jobs, new tokens): every text's own stream, seeded by what it is."""
         numbers = np.empty((len(batch), self._sampling.max_new_tokens), dtype=np.float32)
         for row, job in enumerate(batch):
-            generator("sample", self._sampling.seed, self._role, job.prompt.text, job.sample).random(dtype=np.float32, out=numbers[row])
+            random = generator("sample", self._sampling.seed, self._role, *job.prompt.asked, job.sample)
+            random.random(dtype=np.float32, out=numbers[row])
         return numbers
 
-    def _checked_length(self, text: str) -> int:
-        length = len(self._codec.encode(text))
-        limit, new = self._facts.context, self._sampling.max_new_tokens
-        if limit is not None and length + new > limit:
+    def _encode(self, prompt: Prompt) -> list[int]:
+        return self._codec.encode(prompt.text, prompt.prefix)
+
+    def _has_room(self, length: int) -> bool:
+        return self._facts.context is None or length + self._sampling.max_new_tokens <= self._facts.context
+
+    def _checked_length(self, prompt: Prompt) -> int:
+        length = len(self._encode(prompt))
+        if not self._has_room(length):
             raise SubjectError(
-                f"{self._role}: {self.label} has room for {limit} tokens, but the prompt {text[:60]!r} takes {length} and "
-                f"`sampling.max_new_tokens` {new}; shorten one of them"
+                f"{self._role}: {self.label} has room for {self._facts.context} tokens, but the prompt {prompt.whole[:60]!r} takes "
+                f"{length} and `sampling.max_new_tokens` {self._sampling.max_new_tokens}; shorten one of them"
             )
         return length
 
@@ -205,8 +211,11 @@ class LiveSubject:
         return load_adapted(base, self._folder, self._adapter, self._dtype, f"{self._role}.adapter")
 
 
-def check_live(config: SubjectConfig, role: Role) -> None:
+def check_live(config: SubjectConfig, role: Role, free: bool = False) -> None:
     """Everything that can be known about a live model without its weights. Of a hub model only the small files are fetched.
+
+    Args:
+        free: whether it is to write texts from nothing (`prompts.source: free`).
 
     Raises:
         SubjectError: what is missing or does not fit.
@@ -220,7 +229,9 @@ def check_live(config: SubjectConfig, role: Role) -> None:
     else:
         folder = hub_folder(str(config.model), config.revision, field, SMALL_FILES)
     facts = model_facts(folder, field)
-    Codec(load_tokenizer(folder, field), config, role, facts.stop_ids)
+    codec = Codec(load_tokenizer(folder, field), config, role, facts.stop_ids)
+    if free:
+        codec.check_free()
     if config.adapter is not None:
         adapter = folder_of(config.adapter, None, f"{role}.adapter")
         check_adapter_files(adapter, f"{role}.adapter")

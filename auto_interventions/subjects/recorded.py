@@ -83,17 +83,23 @@ class RecordedSubject:
         return fingerprint("recorded", self._recorded.sha256, self._role)
 
     def available(self, prompt: Prompt) -> int | None:
-        """How many texts of `prompt` were recorded; 0 for a prompt that is not in the file."""
-        return len(self._recorded.texts[self._role].get(prompt.text, ()))
+        """How many texts of `prompt` were recorded; 0 for a prompt that is not in the file, or one with a prefix: texts that begin with it
+        were not asked for."""
+        return 0 if prompt.prefix else len(self._recorded.texts[self._role].get(prompt.text, ()))
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Generation]:
         """The texts in the order of requests × samples.
 
         Raises:
-            SubjectError: more samples of a prompt than were recorded.
+            SubjectError: more samples of a prompt than were recorded, or a prompt with a prefix.
         """
         answers: list[Generation] = []
         for job in jobs_of(requests):
+            if job.prompt.prefix:
+                raise SubjectError(
+                    f"{self._recorded.path}: recorded texts cannot go on from the prefix {_cut(job.prompt.prefix)}; "
+                    f"give a live model, or set `sampling.prefixes_after: null`"
+                )
             texts = self._order(job.prompt.text)
             if job.sample >= len(texts):
                 raise SubjectError(

@@ -46,7 +46,7 @@ class StoredSubject:
         return self._subject.fingerprint
 
     def available(self, prompt: Prompt) -> int | None:
-        """None: as many as are asked for."""
+        """As the live subject's."""
         return self._subject.available(prompt)
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[Generation]:
@@ -81,7 +81,7 @@ class StoredSubject:
             self.fingerprint,
             self._role,
             [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens],
-            prompt.text,
+            *prompt.asked,
             sample,
         )
         return f"generation/v{GENERATION_VERSION}/{content}"
