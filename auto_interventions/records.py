@@ -154,7 +154,10 @@ class StratumEffect:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A hypothesis that was tested: what findings.json holds of it (design.md section 5)."""
+    """A hypothesis that was tested: what findings.json holds of it (design.md section 5).
+
+    `p_value` is the fixed-n test's (`inference.fixed`), where the audit was exhaustive and used it; None where it sampled actively.
+    """
 
     id: str
     statement: str
@@ -174,3 +177,4 @@ class Finding:
     check: dict[str, object] | None = None
     also: tuple[str, ...] = field(default=())
     log_e: float = 0.0
+    p_value: float | None = None

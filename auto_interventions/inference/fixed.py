@@ -7,7 +7,7 @@ equally often at every prompt, swapping the two texts of a pair changes nothing:
 
 is a p-value at every n: P(p ≤ u) ≤ u. Where all |d_i| > 0 are equal (one pair a prompt, yes/no scores) this is the exact sign test over
 the prompts that differ, 2·P(Bin(k, ½) ≥ larger side). Else the law of the sum is computed on a lattice: the |d_i| become multiples of
-1/G (exactly, for the smallest G ≤ 60 that divides them all; else rounded to sixtieths, which keeps the symmetry and so the level), and
+1/G (exactly, for the smallest G ≤ 360 that fits them all; else rounded to sixtieths, which keeps the symmetry and so the level), and
 the characteristic function Π cos(a_i t) is inverted by FFT. What the window of ±10 standard deviations cuts off, and rounding errors, are
 added to p; Hoeffding's bound 2·exp(−T²/2Σd_i²), which always holds, replaces it where it is smaller.
 
@@ -35,7 +35,9 @@ from scipy.stats import binom
 from auto_interventions.records import BoolArray, FloatArray, IntArray
 
 SMALLEST = 1e-300  # p-values are never 0, nor so small that JSON readers lose them
-_FINEST = 60  # divisible by 1 … 6: means of up to six yes/no scores lie on this lattice
+_FINEST = 360  # means of up to 360 yes/no scores lie on these lattices
+_ROUGH = 60  # what lies on none is rounded to this one
+_FIRST = 100  # differences that are tried before all are
 _ON_LATTICE = 1e-6  # scores come as float32
 _WINDOW = 10.0  # standard deviations on either side; beyond lie 2·exp(−50) = 4e-22
 
@@ -104,10 +106,13 @@ def _p_value(differences: FloatArray) -> float:
 def _on_lattice(differences: FloatArray) -> IntArray:
     """`differences` as whole steps of 1/G."""
     for parts in range(1, _FINEST + 1):
-        scaled = differences * parts
-        if np.all(np.abs(scaled - np.rint(scaled)) <= _ON_LATTICE * parts):
-            return np.rint(scaled).astype(np.int64)
-    return np.rint(differences * _FINEST).astype(np.int64)
+        if _fits(differences[:_FIRST] * parts, parts) and _fits(differences * parts, parts):
+            return np.rint(differences * parts).astype(np.int64)
+    return np.rint(differences * _ROUGH).astype(np.int64)
+
+
+def _fits(scaled: FloatArray, parts: int) -> bool:
+    return bool(np.all(np.abs(scaled - np.rint(scaled)) <= _ON_LATTICE * parts))
 
 
 def _convolved(sizes: IntArray, counts: IntArray, total: int) -> float:

@@ -55,7 +55,8 @@ def test_far_tails_stay_positive_and_below_the_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompts", "rate", "pairs"), [(4, 0.5, 1), (40, 0.02, 1), (400, 0.005, 1), (400, 0.3, 1), (100, 0.05, 3), (2000, 0.2, 4)]
+    ("prompts", "rate", "pairs"),
+    [(4, 0.5, 1), (40, 0.02, 1), (400, 0.005, 1), (400, 0.3, 1), (100, 0.05, 3), (2000, 0.2, 4), (100, 0.1, 62)],
 )
 def test_level_under_the_null(prompts: int, rate: float, pairs: int) -> None:
     """P(p ≤ u) ≤ u where both models show a sentence at the same rate, rare ones too. 2,000 audits; 3 standard errors."""
