@@ -7,12 +7,15 @@ import math
 from auto_interventions.clustering import kmeans, stability
 from auto_interventions.exploring import RoundBatch, run_round
 from auto_interventions.hypotheses import propose as propose_hypotheses
+from auto_interventions.hypotheses.proposing import MOST_PAIRS
 from auto_interventions.inference import gate_is_open
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import RoundReport
 from auto_interventions.stages.sampling import all_vectors, sides
 from auto_interventions.stages.workspace import Workspace
 
+# Pairs that an exhaustive audit's proposals are read off: all of them at the usual sizes, as its cost is not what is saved.
+EXHAUSTIVE_PAIRS = 60_000
 # A cluster of fewer texts than this says nothing about shares.
 TEXTS_PER_CLUSTER = 5
 
@@ -65,5 +68,6 @@ def propose(where: Workspace) -> Counts:
             [pair.prompt.stratum for pair in pairs],
             where.config.hypotheses,
             where.exploring.round if where.exploring is not None else 0,
+            EXHAUSTIVE_PAIRS if where.config.sampling.strategy == "exhaustive" else MOST_PAIRS,
         )
     return {"hypotheses": len(where.hypotheses)}

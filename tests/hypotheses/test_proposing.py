@@ -237,3 +237,15 @@ def test_real_texts(shared: Path, name: str, expected: list[str]) -> None:
         difference = rest.text_y.map(predicate.holds).mean() - rest.text_x.map(predicate.holds).mean()
         held_up += (difference > 0) == (hypothesis.more_in == "intervention")
     assert held_up >= 18
+
+
+def test_of_many_pairs_a_random_choice_is_read() -> None:
+    base = ["the cat sat"] * 400
+    intervention = ["the cat sat"] * 200 + ["the moral is to share"] * 200
+    ids, strata = [f"p{pair}" for pair in range(400)], ["all"] * 400
+    for most in (100, 1_000):
+        first = propose(base, intervention, ids, strata, HypothesesConfig(), 1, most)
+        assert first == propose(base, intervention, ids, strata, HypothesesConfig(), 1, most)
+        assert any("moral" in one.statement for one in first)
+    rates = {propose(base, intervention, ids, strata, HypothesesConfig(), 1, most)[0].explore_rates for most in (100, 1_000)}
+    assert len(rates) == 2  # read off different pairs
