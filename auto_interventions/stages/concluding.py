@@ -34,7 +34,12 @@ def conclude(where: Workspace) -> Counts:
                 "base": where.config.base.label,
                 "intervention": where.config.intervention.label,
                 "overall": end.overall,
-                "guarantee": guarantee(where.config.inference.alpha, len(findings), bool(where.config.hypotheses.own)),
+                "guarantee": guarantee(
+                    where.config.inference.alpha,
+                    len(findings),
+                    bool(where.config.hypotheses.own),
+                    where.config.sampling.strategy == "exhaustive",
+                ),
                 "findings": findings,
                 "themes": themes_of(end.findings),
                 "stopped_because": where.stopped_because,
@@ -47,14 +52,25 @@ def conclude(where: Workspace) -> Counts:
     return {"findings": len(findings), "validated": sum(finding.status == "validated" for finding in end.findings)}
 
 
-def guarantee(alpha: float, tested: int, own: bool = False) -> str:
-    """What the error control of this run promises, in a paragraph."""
+def guarantee(alpha: float, tested: int, own: bool = False, exhaustive: bool = False) -> str:
+    """What the error control of this run promises, in a paragraph. `exhaustive`: it rests on fixed-n tests (`inference.fixed`)."""
     share = f"{100 * alpha:.4g}%"
     own_clause = " Sentences of your own count only if they were written before anyone saw this audit’s texts." if own else ""
+    if exhaustive:
+        promise = (
+            f"If the two models were identical, this audit would have validated a sentence with probability at most {share}. "
+            "That holds because all texts were drawn before the first was looked at, and only if the tests of the sentences are independent or "
+            "positively dependent; an audit that stops on what it sees, or aims by it, needs the stronger guarantee of the other strategies. "
+        )
+        method = f"Benjamini-Hochberg over paired sign-flip tests of all {tested} hypotheses"
+    else:
+        promise = (
+            "If the two models were identical, this audit would have called them different, a stratum divergent or a sentence validated "
+            f"with probability at most {share}, however its texts were chosen and whenever it stopped. "
+        )
+        method = f"e-BH over all {tested} hypotheses"
     return (
-        "If the two models were identical, this audit would have called them different, a stratum divergent or a sentence validated "
-        f"with probability at most {share}, however its texts were chosen and whenever it stopped. "
-        f"Among the validated findings the expected share of false ones is at most {share} (e-BH over all {tested} hypotheses ever "
+        f"{promise}Among the validated findings the expected share of false ones is at most {share} ({method} ever "
         "proposed; false means that both models show it equally often at every prompt asked). "
         f"Of the intervals of validated findings at most {share} are expected to miss the mean difference over the prompts of this bank."
         f"{own_clause}"
