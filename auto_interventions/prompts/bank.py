@@ -45,13 +45,13 @@ def load_prompts(config: PromptsConfig, recorded: Sequence[RecordedTexts] = (), 
         rows = _read(Path(where))
     if config.strata == "given":
         _check_strata(rows, where)
-    prompts = _distinct(rows)
+    prompts = distinct(rows)
     if not prompts:
         raise PromptError(f"{where}: holds no prompts; write one a line, or rows with a column `prompt`")
     if len(rows) > 1 and len(prompts) == 1:
         raise PromptError(f"{where}: all {len(rows)} prompts are alike ({_cut(rows[0].text)}); give prompts that differ")
     _check_recorded(prompts, recorded, where)
-    return _capped(prompts, config.max_prompts, seed)
+    return capped(prompts, config.max_prompts, seed)
 
 
 def _read(path: Path) -> list[Prompt]:
@@ -81,14 +81,27 @@ def _lines(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def _distinct(rows: Sequence[Prompt]) -> list[Prompt]:
+def distinct(rows: Sequence[Prompt]) -> list[Prompt]:
     """The first of prompts that differ in case, white space or punctuation only: they ask the same, so they are no two units."""
     kept: dict[str, Prompt] = {}
     for prompt in rows:
-        plain = unicodedata.normalize("NFKC", prompt.text).casefold()
-        words = " ".join("".join(letter if letter.isalnum() else " " for letter in plain).split())
-        kept.setdefault(words or " ".join(plain.split()), prompt)
+        kept.setdefault(plain_words(prompt.whole), prompt)
     return list(kept.values())
+
+
+def plain_words(text: str) -> str:
+    """What two prompts have in common that ask the same: the words without case and punctuation (or the signs where there are no words)."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    words = " ".join("".join(letter if letter.isalnum() else " " for letter in plain).split())
+    return words or " ".join(plain.split())
+
+
+def capped(prompts: list[Prompt], most: int | None, seed: int) -> list[Prompt]:
+    """A seeded random choice of at most `most` prompts, in their order; None keeps all."""
+    if most is None or len(prompts) <= most:
+        return prompts
+    chosen = sorted(range(len(prompts)), key=lambda place: fingerprint("cap", seed, prompts[place].text))[:most]
+    return [prompts[place] for place in sorted(chosen)]
 
 
 def _check_strata(rows: Sequence[Prompt], where: str) -> None:
@@ -114,13 +127,6 @@ def _check_recorded(prompts: Sequence[Prompt], recorded: Sequence[RecordedTexts]
                     f"{where}: the prompt {_cut(lone[0].text)}{more} has no text with `model` {role} in {file.path}; "
                     f"record it, or remove the prompt"
                 )
-
-
-def _capped(prompts: list[Prompt], most: int | None, seed: int) -> list[Prompt]:
-    if most is None or len(prompts) <= most:
-        return prompts
-    chosen = sorted(range(len(prompts)), key=lambda place: fingerprint("cap", seed, prompts[place].text))[:most]
-    return [prompts[place] for place in sorted(chosen)]
 
 
 def _cut(text: str) -> str:
