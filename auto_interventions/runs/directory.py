@@ -90,6 +90,18 @@ class RunDirectory:
         with self._replacing(name) as temporary:
             pd.DataFrame(safe).to_parquet(temporary, index=False)
 
+    def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Writes named numeric arrays as one .npz file atomically; it is read without pickle.
+
+        Raises:
+            ValueError: an array of objects.
+        """
+        for key, values in arrays.items():
+            if values.dtype.hasobject:
+                raise ValueError(f"{name}: `{key}` holds objects, which only pickle could write")
+        with self._replacing(name) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
     def write_text(self, name: str, text: str) -> None:
         """Writes one UTF-8 file atomically."""
         self._write(name, text.encode("utf-8", "backslashreplace"))

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 
 from auto_interventions.errors import RunDirectoryError
+from auto_interventions.records import FloatMatrix
 from auto_interventions.runs.directory import RUN_SCHEMA
 
 
@@ -40,6 +43,18 @@ class Run:
     def clusters(self) -> pd.DataFrame:
         """One row a cluster of texts."""
         return _table(self.path / "clusters.parquet")
+
+    @cached_property
+    def centroids(self) -> FloatMatrix | None:
+        """(clusters, dimension) float32, one row for each cluster that holds an explored text; None where no texts were clustered."""
+        path = self.path / "partition.npz"
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return np.asarray(arrays["centroids"], dtype=np.float32)
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise RunDirectoryError(f"{path}: is damaged ({error}); start the same audit again to write it anew") from error
 
 
 def load_run(path: Path) -> Run:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
+
 from auto_interventions.clustering import silhouette
 from auto_interventions.confirming import conclude as conclude_findings
 from auto_interventions.hypotheses import themes_of
@@ -23,6 +25,9 @@ def conclude(where: Workspace) -> Counts:
         where.directory.write_table("texts.parquet", text_columns(where, places))
         where.directory.write_table("strata.parquet", stratum_columns(where, places, end.divergent))
         where.directory.write_table("clusters.parquet", cluster_columns(where, places))
+        if where.partition is not None and len(places.vectors):
+            held = np.unique(places.labels[places.labels >= 0])
+            where.directory.write_arrays("partition.npz", {"centroids": where.partition.centroids[held]})
         quality = silhouette(places.vectors, places.labels, where.config.sampling.seed) if len(places.vectors) else None
         findings = [asdict(finding) for finding in end.findings]
         where.directory.write_json(

@@ -110,3 +110,24 @@ def test_ledger_sums_over_stages() -> None:
     assert ledger.all.tokens == 600
     assert ledger.all.embeddings_computed == 4, "work of a stage that failed was done all the same"
     assert ledger.all.seconds > 0
+
+
+def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    directory = claim(tmp_path / "run", config())
+    assert load_run(tmp_path / "run").centroids is None
+    centroids = np.arange(12, dtype=np.float32).reshape(3, 4)
+    directory.write_arrays("partition.npz", {"centroids": centroids})
+    first = (tmp_path / "run" / "partition.npz").read_bytes()
+    np.testing.assert_array_equal(load_run(tmp_path / "run").centroids, centroids)
+    directory.write_arrays("partition.npz", {"centroids": centroids})
+    assert (tmp_path / "run" / "partition.npz").read_bytes() == first
+    with pytest.raises(ValueError, match="pickle"):
+        directory.write_arrays("partition.npz", {"centroids": np.array([object()])})
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"not a zip"])
+def test_damaged_arrays_are_one_sentence(tmp_path: Path, damage: bytes) -> None:
+    claim(tmp_path / "run", config())
+    (tmp_path / "run" / "partition.npz").write_bytes(damage)
+    with pytest.raises(RunDirectoryError, match=r"partition\.npz: is damaged"):
+        _ = load_run(tmp_path / "run").centroids
