@@ -9,6 +9,6 @@ from __future__ import annotations
 from auto_interventions.prompts.bank import capped, load_prompts
 from auto_interventions.prompts.prefixes import beginning, free_prompts, mine_prefixes
 from auto_interventions.prompts.split import split
-from auto_interventions.prompts.strata import stratify
+from auto_interventions.prompts.strata import strata_made, stratify
 
-__all__ = ["beginning", "capped", "free_prompts", "load_prompts", "mine_prefixes", "split", "stratify"]
+__all__ = ["beginning", "capped", "free_prompts", "load_prompts", "mine_prefixes", "split", "strata_made", "stratify"]

@@ -33,14 +33,9 @@ def beginning(text: str, words: int) -> str:
     >>> beginning(" One day a little otter  went to the river.", 4)
     ' One day a little'
     """
-    ends = [match.end() for match in _WORD.finditer(text)]
+    ends = [match.end() for match in _WORD.finditer(text) if not _is_mark(text[match.end() : match.end() + 1])]
     wanted = min(words, len(ends) // 2)
-    if wanted == 0:
-        return ""
-    end = ends[wanted - 1]
-    while end < len(text) and unicodedata.category(text[end]).startswith("M"):  # an accent or vowel sign of the last character
-        end += 1
-    return text[:end]
+    return text[: ends[wanted - 1]] if wanted else ""
 
 
 def free_prompts(texts: Iterable[str], words: int) -> list[Prompt]:
@@ -95,3 +90,8 @@ def _most_telling_first(pairs: Sequence[Pair], scores: FloatArray) -> list[int]:
         turns.append((rank[pairs[place].prompt.id] // _PAIRS_PER_PROMPT, place))
         rank[pairs[place].prompt.id] += 1
     return [place for _, place in sorted(turns, key=lambda turn: turn[0])]
+
+
+def _is_mark(character: str) -> bool:
+    """An accent or vowel sign, which belongs to the character before it."""
+    return character != "" and unicodedata.category(character).startswith("M")

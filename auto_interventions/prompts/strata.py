@@ -34,11 +34,18 @@ def stratify(prompts: Sequence[Prompt], vectors: FloatMatrix | None, config: Pro
         return list(prompts)
     if vectors is None or len(vectors) != len(prompts):
         raise ValueError(f"`strata: auto` needs one vector for each of {len(prompts)} prompts")
-    clusters = max(1, min(config.strata_count, len(prompts) // PROMPTS_PER_STRATUM))
+    clusters = strata_made(prompts, config)
     labels = _by_size(kmeans(vectors, clusters, seed).assign(vectors))
     words = typical_words([prompt.text for prompt in prompts], labels, clusters, NAME_WORDS)
     names = [f"{number} · {' '.join(some)}" if some else str(number) for number, some in enumerate(words, start=1)]
     return [replace(prompt, stratum=names[label]) for prompt, label in zip(prompts, labels.tolist(), strict=True)]
+
+
+def strata_made(prompts: Sequence[Prompt], config: PromptsConfig) -> int:
+    """How many strata `stratify` makes of `prompts`: known before anything is embedded."""
+    if config.strata == "given":
+        return len({prompt.stratum for prompt in prompts})
+    return max(1, min(config.strata_count, len(prompts) // PROMPTS_PER_STRATUM))
 
 
 def _by_size(labels: IntArray) -> IntArray:

@@ -9,7 +9,7 @@ from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import open_encoder
 from auto_interventions.errors import ClusteringError, ConfigError, PromptError
 from auto_interventions.hypotheses import parse_predicate
-from auto_interventions.prompts import load_prompts
+from auto_interventions.prompts import load_prompts, strata_made
 from auto_interventions.records import ROLES
 from auto_interventions.runs import RunDirectory
 from auto_interventions.stores import open_store
@@ -42,11 +42,29 @@ def check_files(config: AuditConfig, folder: Path) -> None:
             check_subject(subject, role)
     recorded = recorded_texts(config)
     _check_clusters(config, recorded)
+    if config.prompts.source == "free":
+        return  # the bank is written by the models
     prompts = load_prompts(config.prompts, recorded, config.sampling.seed)
     if len(prompts) < FEWEST_PROMPTS:
         raise PromptError(
             f"{config.prompts.path or config.base.texts}: holds {len(prompts)} distinct prompts; give at least {FEWEST_PROMPTS}: "
             f"the prompt is the unit of inference, and half of them are kept for testing"
+        )
+    check_budget(config, strata_made(prompts, config.prompts))
+
+
+def check_budget(config: AuditConfig, strata: int) -> None:
+    """The budget buys one text of each model in each stratum at least; asked once the number of strata is known.
+
+    Raises:
+        ConfigError: it does not, so that most strata would never be looked at.
+    """
+    fewest = 2 * strata
+    if config.sampling.max_texts < fewest:
+        fix = "lower `prompts.strata_count`" if config.prompts.strata == "auto" else "use `prompts.strata: auto`"
+        raise ConfigError(
+            f"`sampling.max_texts` is {config.sampling.max_texts}, but the prompts have {strata} strata, so one text of each model in each "
+            f"takes {fewest}; raise it, or {fix}"
         )
 
 
@@ -74,5 +92,5 @@ def check_models(config: AuditConfig) -> None:
     for role in ROLES:
         subject = getattr(config, role)
         if subject.texts is None:
-            check_subject(subject, role)
+            check_subject(subject, role, free=config.prompts.source == "free")
     open_encoder(config.embedding)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from auto_interventions.records import ROLES, FloatMatrix, Generation, Pair, Pool, Role
+from auto_interventions.runs.ledger import StageCounts
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace
+from auto_interventions.subjects import Request
 
 
 def generate(where: Workspace, phase: Pool, round: int, role: Role) -> Counts:
@@ -15,16 +17,22 @@ def generate(where: Workspace, phase: Pool, round: int, role: Role) -> Counts:
     wanted = sum(request.samples for request in requests)
     where.observer.stage(f"{phase} round {round + 1}: texts of the {role}", wanted)
     with where.ledger.stage(f"{where.stage_name(phase, round)}: generate") as counts:
-        subject = where.subjects[role]
-        reused = getattr(subject, "reused", 0)
-        texts = subject.generate(requests, where.observer.advance)
+        texts = draw(where, role, requests, counts)
         where.texts[phase, round, role] = texts
-        counts.texts_reused += getattr(subject, "reused", 0) - reused
-        counts.texts += len(texts)
-        counts.tokens += sum(text.tokens for text in texts)
     if all((phase, round, side) in where.texts for side in ROLES):
         _pair_up(where, phase, round)
     return {"texts": len(texts)}
+
+
+def draw(where: Workspace, role: Role, requests: list[Request], counts: StageCounts) -> list[Generation]:
+    """Texts of one model, entered into the ledger."""
+    subject = where.subjects[role]
+    reused = getattr(subject, "reused", 0)
+    texts = subject.generate(requests, where.observer.advance)
+    counts.texts_reused += getattr(subject, "reused", 0) - reused
+    counts.texts += len(texts)
+    counts.tokens += sum(text.tokens for text in texts)
+    return texts
 
 
 def _pair_up(where: Workspace, phase: Pool, round: int) -> None:
