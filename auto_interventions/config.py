@@ -158,10 +158,13 @@ class EmbeddingConfig(Part):
 class ClusteringConfig(Part):
     """The partition of the texts, the same for both models."""
 
+    algorithm: Literal["kmeans", "hdbscan"] = "kmeans"
+    """kmeans: every text lies in a cluster; hdbscan: clusters are where texts lie densely, and texts between them lie in none
+    (docs/clustering.md)."""
     backend: Literal["auto", "sklearn"] = "auto"
     """Who computes it."""
     clusters: Positive = 100
-    """How many clusters (at most one for every five texts)."""
+    """How many clusters (at most one for every five texts); hdbscan finds their number itself and keeps at most this many, the largest."""
 
 
 class HypothesesConfig(Part):

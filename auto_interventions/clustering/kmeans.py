@@ -1,35 +1,56 @@
-"""k-means partitions that are the same for the same vectors and seed, and keep their identities from round to round.
+"""k-means that learns as texts come: the same bits for the same vectors and seed, and clusters that keep their rows.
 
-Lloyd's algorithm with k-means++ starts (Arthur & Vassilvitskii 2007) up to `_FULL_LIMIT` vectors, mini-batches (Sculley 2010)
-beyond, both by scikit-learn. The vectors of both models are clustered together: one partition for both.
+The first vectors start it: Lloyd's algorithm from k-means++ (Arthur & Vassilvitskii 2007). Later ones are learned in mini-batches
+(Sculley 2010) by scikit-learn's `MiniBatchKMeans.partial_fit`: each centroid is the weighted mean of all vectors that were ever assigned to
+it. New clusters are drawn from the new vectors as k-means++ would go on; a centroid that no text is nearest to any more is drawn anew.
+`polished` ends it with Lloyd's algorithm from where the centroids are.
+
+The vectors of both models are clustered together, and nothing here knows which is whose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from auto_interventions.clustering.partition import check_vectors, check_weights, closeness, distances_in_chunks, squared_distances
 from auto_interventions.clustering.threads import one_thread
 from auto_interventions.errors import ClusteringError
 from auto_interventions.fingerprint import generator, seed_of
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray
 
-_FULL_LIMIT = 30_000  # vectors; above, mini-batches are several times faster at about 98% of the quality
+_START_LIMIT = 30_000  # vectors that start it; the others are learned in chunks
+_PER_CLUSTER = 40  # vectors a cluster that start it, where there are more clusters than that needs
 _MANY_STARTS_LIMIT = 50_000_000  # vectors × clusters × dimensions; below, ten starts take well under a second
-_CHUNK_NUMBERS = 8_000_000  # distances held at once: 32 MB
+_LLOYD_LIMIT = 10_000_000_000  # the same; below, an iteration of Lloyd's takes about half a second
+_PASSES = 2  # over more vectors than that
+_CHUNK = 16_384  # vectors a mini-batch at least
+_EXPECTED = 10.0  # a centroid is dead if it draws none where so many were to be expected: by chance once in 22,000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Partition:
-    """A partition of the vector space by its nearest centroid; `centroids` is (clusters, dimension) float32.
+class KMeansPartition:
+    """A partition of the vector space by its nearest centroid. See `partition.Partition`.
 
-    A cluster's identity is its row.
+    Attributes:
+        centroids: (clusters, dimension) float32. A cluster's identity is its row.
+        mass: (clusters,) weight of the vectors learned in each.
+        born: (clusters,) step at which each was born.
+        step: how often it learned.
     """
 
     centroids: FloatMatrix
+    mass: FloatArray
+    born: IntArray
+    step: int = 0
+
+    @staticmethod
+    def at(centroids: FloatMatrix) -> KMeansPartition:
+        """A partition by given centroids, that has learned nothing."""
+        count = len(centroids)
+        return KMeansPartition(np.ascontiguousarray(centroids, dtype=np.float32), np.zeros(count), np.zeros(count, dtype=np.int64))
 
     @property
     def clusters(self) -> int:
@@ -45,107 +66,185 @@ class Partition:
         return self.nearest(vectors)[0]
 
     def nearest(self, vectors: FloatMatrix) -> tuple[IntArray, FloatArray]:
-        """The cluster (n,) of each of `vectors` and the squared distance (n,) to its centroid.
-
-        Raises:
-            ClusteringError: vectors of another dimension, or not finite.
-        """
-        _check(vectors)
-        if vectors.shape[1] != self.centroids.shape[1]:
-            raise ClusteringError(
-                f"vectors of dimension {vectors.shape[1]} do not fit a partition of dimension {self.centroids.shape[1]}; "
-                "use one `embedding.model` for all"
-            )
+        """See `Partition.nearest`: every vector lies in a cluster."""
+        check_vectors(vectors, self.centroids.shape[1])
         labels, distances = np.empty(len(vectors), dtype=np.int64), np.empty(len(vectors))
         with one_thread():
-            for rows, block in _distances(vectors, self.centroids):
+            for rows, block in distances_in_chunks(vectors, self.centroids):
                 labels[rows] = block.argmin(axis=1)
                 distances[rows] = block[np.arange(len(block)), labels[rows]]
         return labels, distances
+
+    def margin(self, vectors: FloatMatrix) -> FloatArray:
+        """See `Partition.margin`; distances to centroids."""
+        check_vectors(vectors, self.centroids.shape[1])
+        margins = np.zeros(len(vectors))
+        if self.clusters > 1:
+            with one_thread():
+                for rows, block in distances_in_chunks(vectors, self.centroids):
+                    first, second = np.sqrt(np.partition(block, 1, axis=1)[:, :2].T.astype(np.float64))
+                    margins[rows] = closeness(first, second)
+        return margins
 
     def inertia(self, vectors: FloatMatrix) -> float:
         """Mean squared distance of `vectors` to their centroids: lower is tighter."""
         return float(self.nearest(vectors)[1].mean())
 
-    def lineage(self, previous: Partition) -> IntArray:
-        """For each cluster (clusters,) the cluster of `previous` that it continues, −1 for a new one.
+    def learn(self, vectors: FloatMatrix, wanted: int, seed: int, weights: FloatArray | None = None) -> KMeansPartition:
+        """See `Partition.learn`."""
+        check_vectors(vectors, self.centroids.shape[1])
+        if not len(vectors):
+            return self
+        weights = check_weights(weights, len(vectors))
+        random = generator("kmeans learn", seed, self.step)
+        with one_thread("sklearn.cluster"):
+            grown = replace(self, step=self.step + 1)._revived(vectors, weights, random)._grown(vectors, weights, wanted, random)
+            learned = replace(grown, centroids=_mini_batches(grown, vectors, weights, random)).weighed(vectors, weights)
+        return replace(learned, mass=grown.mass + learned.mass)
 
-        The one-to-one matching with the least sum of squared distances between centroids (Kuhn 1955).
+    def polished(self, vectors: FloatMatrix, seed: int, weights: FloatArray | None = None, iterations: int = 100) -> KMeansPartition:
+        """See `Partition.polished`: Lloyd's algorithm, at most `iterations`; two passes of mini-batches where there are too many vectors.
+
+        Clusters that hold no vector are drawn anew first. `mass` is then exactly that of `vectors`.
         """
-        from scipy.optimize import linear_sum_assignment
+        check_vectors(vectors, self.centroids.shape[1])
+        if not len(vectors):
+            return self
+        weights = check_weights(weights, len(vectors))
+        random = generator("kmeans polish", seed, self.step)
+        with one_thread("sklearn.cluster"):
+            start = replace(self, step=self.step + 1)
+            if vectors.size * self.clusters <= _LLOYD_LIMIT:
+                start = start._reborn(np.flatnonzero(start.weighed(vectors, weights).mass == 0), vectors, weights, random)
+                polished = replace(start, centroids=_lloyd(start.centroids, vectors, weights, iterations))
+            else:
+                polished = start
+                for _ in range(_PASSES):
+                    fresh = replace(polished, mass=np.zeros(self.clusters))
+                    polished = replace(start, centroids=_mini_batches(fresh, vectors, weights, random))
+            return polished.weighed(vectors, weights)
 
-        with one_thread():
-            cost = _squared_distances(self.centroids, previous.centroids)
-            rows, columns = linear_sum_assignment(cost)
-        origin = np.full(self.clusters, -1, dtype=np.int64)
-        origin[rows] = columns
-        return origin
+    def weighed(self, vectors: FloatMatrix, weights: FloatArray) -> KMeansPartition:
+        """The same the mass of `vectors` and of no others."""
+        return replace(self, mass=np.bincount(self.assign(vectors), weights=weights, minlength=self.clusters))
 
-    def matched_to(self, previous: Partition) -> Partition:
-        """This partition with its clusters renumbered so that each keeps the number it had in `previous`.
+    def _revived(self, vectors: FloatMatrix, weights: FloatArray, random: np.random.Generator) -> KMeansPartition:
+        """With dead centroids drawn anew: by their mass ten of the new vectors were to be expected, and there is none."""
+        expected = self.mass / max(float(self.mass.sum()), 1e-300) * len(vectors)
+        drawn = np.bincount(self.assign(vectors), minlength=self.clusters)
+        return self._reborn(np.flatnonzero((drawn == 0) & (expected >= _EXPECTED)), vectors, weights, random)
 
-        New clusters get the numbers after the old ones. Where there are fewer clusters than before, the survivors close
-        ranks in their old order; `lineage` then says who is who.
-        """
-        origin = self.lineage(previous)
-        order = np.argsort(np.where(origin < 0, previous.clusters, origin), kind="stable")
-        return Partition(self.centroids[order])
+    def _reborn(self, rows: IntArray, vectors: FloatMatrix, weights: FloatArray, random: np.random.Generator) -> KMeansPartition:
+        """With new clusters in `rows`."""
+        kept = np.delete(self.centroids, rows, axis=0)
+        new = _drawn(kept, vectors, weights, len(rows), random)
+        rows = rows[: len(new)]
+        centroids, mass, born = self.centroids.copy(), self.mass.copy(), self.born.copy()
+        centroids[rows], mass[rows], born[rows] = new, 0.0, self.step
+        return replace(self, centroids=centroids, mass=mass, born=born)
+
+    def _grown(self, vectors: FloatMatrix, weights: FloatArray, wanted: int, random: np.random.Generator) -> KMeansPartition:
+        """With up to `wanted` clusters."""
+        new = _drawn(self.centroids, vectors, weights, wanted - self.clusters, random)
+        return replace(
+            self,
+            centroids=np.concatenate([self.centroids, new]),
+            mass=np.concatenate([self.mass, np.zeros(len(new))]),
+            born=np.concatenate([self.born, np.full(len(new), self.step, dtype=np.int64)]),
+        )
 
 
-def kmeans(vectors: FloatMatrix, clusters: int, seed: int, start: FloatMatrix | None = None, backend: str = "auto") -> Partition:
-    """A partition of `vectors` (n, dimension) into `clusters`, the same bits for the same vectors, seed and machine.
+def kmeans(
+    vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray | None = None, iterations: int = 100, backend: str = "auto"
+) -> KMeansPartition:
+    """A partition of `vectors` (n, dimension; float32, or a memory map of any float) into `clusters`, the largest first.
 
-    `start` (any number of centroids, dimension) warms the start: clusters keep its order; centroids that are missing are drawn
-    far from the others, those that are too many are the emptiest. Without it the largest cluster is number 0. Where fewer than
-    `clusters` vectors differ, each different one is a cluster: all texts alike give one.
+    Many vectors are read in chunks: a random sample of them starts it, the others are learned, and what a few seconds allow is
+    polished. Where fewer than `clusters` vectors differ, each different one is a cluster: all texts alike give one.
+
+    Args:
+        weights: (n,) ≥ 0, undo unequal sampling; None: all alike.
+        iterations: of Lloyd's algorithm at most.
 
     Raises:
         ClusteringError: more clusters than vectors, no vectors, vectors that are not finite, an unknown backend.
     """
     if backend not in ("auto", "sklearn"):
         raise ClusteringError(f"`clustering.backend: {backend}` is not in this version; use `auto` or `sklearn`")
-    _check(vectors)
+    check_vectors(vectors)
     if not len(vectors):
         raise ClusteringError("there are no texts to cluster; give the audit prompts that the models answer")
     if not 1 <= clusters <= len(vectors):
         raise ClusteringError(f"`clustering.clusters` is {clusters} but there are {len(vectors)} texts; give 1 to {len(vectors)}")
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    weights = check_weights(weights, len(vectors))
     with one_thread("sklearn.cluster"):
         distinct = _distinct(vectors, clusters)
-        if distinct is not None and start is None:
-            return _largest_first(Partition(distinct), vectors)
-        if distinct is not None and start is not None:
-            return Partition(distinct).matched_to(Partition(np.ascontiguousarray(start, dtype=np.float32)))
-        if start is None:
-            return _largest_first(_fit(vectors, clusters, seed, None), vectors)
-        return _fit(vectors, clusters, seed, _resized(np.asarray(start, dtype=np.float32), vectors, clusters, seed))
+        if distinct is not None:
+            return _largest_first(KMeansPartition.at(distinct).weighed(vectors, weights))
+        rows = np.arange(len(vectors))
+        limit = max(_START_LIMIT, _PER_CLUSTER * clusters)
+        if len(rows) > limit:
+            rows = np.sort(generator("kmeans start", seed, len(rows)).choice(rows, limit, replace=False))
+        started = KMeansPartition.at(_started(np.asarray(vectors[rows], dtype=np.float32), clusters, seed, weights[rows], iterations))
+        whole = len(rows) == len(vectors)
+        return _largest_first(started.weighed(vectors, weights) if whole else started.polished(vectors, seed, weights, iterations))
 
 
-def _fit(vectors: FloatMatrix, clusters: int, seed: int, start: FloatMatrix | None) -> Partition:
-    from sklearn.cluster import KMeans, MiniBatchKMeans
+def _started(vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray, iterations: int) -> FloatMatrix:
+    from sklearn.cluster import KMeans
 
-    common: dict[str, Any] = {
-        "n_clusters": clusters,
-        "random_state": seed_of("kmeans", seed) % 2**32,
-        "init": "k-means++" if start is None else start,
-        "n_init": 1,
-    }
-    if len(vectors) > _FULL_LIMIT:
-        model = MiniBatchKMeans(batch_size=max(4096, 4 * clusters), max_no_improvement=20, **common)
-    else:
-        if start is None and len(vectors) * clusters * vectors.shape[1] < _MANY_STARTS_LIMIT:
-            common["n_init"] = 10
-        model = KMeans(max_iter=100, algorithm="lloyd", **common)
-    model.fit(vectors)
-    return Partition(np.ascontiguousarray(model.cluster_centers_, dtype=np.float32))
+    starts: Any = 10 if vectors.size * clusters < _MANY_STARTS_LIMIT else 1
+    random_state = seed_of("kmeans", seed) % 2**32
+    model = KMeans(n_clusters=clusters, random_state=random_state, init="k-means++", n_init=starts, max_iter=iterations, algorithm="lloyd")
+    model.fit(vectors, sample_weight=weights)
+    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
 
 
-def _check(vectors: FloatMatrix) -> None:
-    if vectors.ndim != 2:
-        raise ClusteringError(f"vectors to cluster are a matrix (texts, dimension), not of shape {vectors.shape}; check the encoder")
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise ClusteringError(f"vector {row} of {len(vectors)} is not finite; check `embedding.model` on the text it belongs to")
+def _lloyd(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray, iterations: int) -> FloatMatrix:
+    from sklearn.cluster import KMeans
+
+    start: dict[str, Any] = {"init": centroids, "n_init": 1}
+    model = KMeans(n_clusters=len(centroids), max_iter=iterations, algorithm="lloyd", **start)
+    model.fit(np.asarray(vectors, dtype=np.float32), sample_weight=weights)
+    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
+
+
+def _mini_batches(partition: KMeansPartition, vectors: FloatMatrix, weights: FloatArray, random: np.random.Generator) -> FloatMatrix:
+    """The centroids after `vectors`, in chunks in a random order of blocks.
+
+    The old centroids come first, each as a vector with the weight of all it stands for: so the running means go on where they were.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    size = max(_CHUNK, 4 * partition.clusters)
+    start: dict[str, Any] = {"init": partition.centroids, "n_init": 1}
+    model = MiniBatchKMeans(n_clusters=partition.clusters, reassignment_ratio=0, compute_labels=False, **start)
+    model.partial_fit(partition.centroids, sample_weight=np.maximum(partition.mass, 1e-6))
+    for begin in random.permutation(np.arange(0, len(vectors), size)).tolist():
+        part = slice(begin, begin + size)
+        model.partial_fit(np.asarray(vectors[part], dtype=np.float32), sample_weight=weights[part])
+    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
+
+
+def _drawn(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray, count: int, random: np.random.Generator) -> FloatMatrix:
+    """At most `count` of `vectors`, drawn as k-means++ would go on from `centroids`; fewer where the vectors are used up.
+
+    Each is the best of a few that are drawn in proportion to their squared distance (greedy k-means++).
+    """
+    new = np.empty((0, centroids.shape[1]), dtype=np.float32)
+    if count <= 0:
+        return new
+    distances = KMeansPartition.at(centroids).nearest(vectors)[1] if len(centroids) else np.ones(len(vectors))
+    tries = 2 + int(np.log(len(centroids) + count))
+    while len(new) < count:
+        share = np.cumsum(weights * np.where(distances > 1e-9, distances, 0.0))
+        if not share[-1] > 0:
+            break
+        rows = np.minimum(np.searchsorted(share, random.random(tries) * share[-1], side="right"), len(vectors) - 1)
+        after = np.minimum(distances, squared_distances(np.asarray(vectors[rows], dtype=np.float32), vectors))
+        best = int(np.argmin(after @ weights))
+        new, distances = np.concatenate([new, np.asarray(vectors[rows[best : best + 1]], dtype=np.float32)]), after[best]
+    return new
 
 
 def _distinct(vectors: FloatMatrix, clusters: int) -> FloatMatrix | None:
@@ -155,41 +254,9 @@ def _distinct(vectors: FloatMatrix, clusters: int) -> FloatMatrix | None:
         seen.setdefault(vectors[row].tobytes(), row)
         if len(seen) > clusters:
             return None
-    return vectors[list(seen.values())]
+    return np.asarray(vectors[list(seen.values())], dtype=np.float32)
 
 
-def _largest_first(partition: Partition, vectors: FloatMatrix) -> Partition:
-    sizes = np.bincount(partition.assign(vectors), minlength=partition.clusters)
-    return Partition(partition.centroids[np.argsort(-sizes, kind="stable")])
-
-
-def _resized(start: FloatMatrix, vectors: FloatMatrix, clusters: int, seed: int) -> FloatMatrix:
-    """`start` with exactly `clusters` rows: the emptiest leave, new ones are drawn as k-means++ would go on."""
-    if start.ndim != 2 or not len(start) or start.shape[1] != vectors.shape[1]:
-        raise ClusteringError(
-            f"start centroids of shape {start.shape} do not fit vectors of dimension {vectors.shape[1]}; leave `start` out"
-        )
-    if len(start) > clusters:
-        sizes = np.bincount(Partition(start).assign(vectors), minlength=len(start))
-        return start[np.sort(np.argsort(-sizes, kind="stable")[:clusters])]
-    random = generator("kmeans start", seed)
-    distances = Partition(start).nearest(vectors)[1]
-    while len(start) < clusters:
-        chosen = vectors[int(np.searchsorted(np.cumsum(distances), random.random() * distances.sum()))][np.newaxis]
-        start = np.concatenate([start, chosen])
-        distances = np.minimum(distances, _squared_distances(vectors, chosen)[:, 0])
-    return start
-
-
-def _distances(vectors: FloatMatrix, centroids: FloatMatrix) -> Iterator[tuple[slice, FloatMatrix]]:
-    rows = max(1, _CHUNK_NUMBERS // max(1, len(centroids)))
-    for begin in range(0, len(vectors), rows):
-        part = slice(begin, begin + rows)
-        yield part, _squared_distances(vectors[part], centroids)
-
-
-def _squared_distances(a: FloatMatrix, b: FloatMatrix) -> FloatMatrix:
-    """(len(a), len(b)) squared Euclidean distances, never negative."""
-    a, b = np.asarray(a, dtype=np.float32), np.asarray(b, dtype=np.float32)
-    squares = np.einsum("ij,ij->i", a, a)[:, np.newaxis] + np.einsum("ij,ij->i", b, b)
-    return np.maximum(squares - 2 * (a @ b.T), 0)
+def _largest_first(partition: KMeansPartition) -> KMeansPartition:
+    order = np.argsort(-partition.mass, kind="stable")
+    return replace(partition, centroids=partition.centroids[order], mass=partition.mass[order])

@@ -15,7 +15,8 @@ from auto_interventions.records import BoolArray, FloatArray, IntArray
 class ClusterShares:
     """Arrays (clusters,): counts of texts, mean shares over prompts, their difference and its standard error.
 
-    `difference` is intervention − base; the standard error is NaN with fewer than two prompts.
+    `difference` is intervention − base; the standard error is NaN with fewer than two prompts. `prompts` is how many prompts of equal
+    weight would say as much (Kish 1965): their number where all weigh the same.
     """
 
     base_texts: IntArray
@@ -24,6 +25,7 @@ class ClusterShares:
     intervention_share: FloatArray
     difference: FloatArray
     standard_error: FloatArray
+    prompts: float = 0.0
 
 
 def cluster_shares(
@@ -65,6 +67,7 @@ def cluster_shares(
         intervention_share=_weighted(intervention, share),
         difference=mean,
         standard_error=np.sqrt(variance) if prompts > 1 else np.full(clusters, np.nan),
+        prompts=1 / squared if (squared := float((share**2).sum())) else 0.0,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from auto_interventions.clustering import silhouette
+from auto_interventions.clustering import living, silhouette
 from auto_interventions.confirming import conclude as conclude_findings
 from auto_interventions.hypotheses import themes_of
 from auto_interventions.stages.order import Counts
@@ -28,7 +28,6 @@ def conclude(where: Workspace) -> Counts:
         if where.partition is not None and len(places.vectors):
             held = np.unique(places.labels[places.labels >= 0])
             where.directory.write_arrays("partition.npz", {"centroids": where.partition.centroids[held]})
-        quality = silhouette(places.vectors, places.labels, where.config.sampling.seed) if len(places.vectors) else None
         findings = [asdict(finding) for finding in end.findings]
         where.directory.write_json(
             "findings.json",
@@ -51,10 +50,23 @@ def conclude(where: Workspace) -> Counts:
             },
         )
     where.status = "stopped" if where.out_of_budget else "done"
-    clusters = where.partition.clusters if where.partition is not None else 0
-    where.extra["clustering"] = {"clusters": clusters, "silhouette": quality, "stability": where.last_stability()}
+    where.extra["clustering"] = _clustering(where, places)
     where.write_run()
     return {"findings": len(findings), "validated": sum(finding.status == "validated" for finding in end.findings)}
+
+
+def _clustering(where: Workspace, places: Map) -> dict[str, object]:
+    """The last partition in a few figures; births and deaths are those of all rounds (the first round's clusters are all born)."""
+    history = where.explore_state().history
+    return {
+        "algorithm": where.config.clustering.algorithm,
+        "clusters": living(where.partition) if where.partition is not None else 0,
+        "silhouette": silhouette(places.vectors, places.labels, where.config.sampling.seed) if len(places.vectors) else None,
+        "stability": where.last_stability(),
+        "unassigned": float((places.labels < 0).mean()) if len(places.labels) else 0.0,
+        "born": sum(evidence.clusters_born for evidence in history),
+        "died": sum(evidence.clusters_died for evidence in history),
+    }
 
 
 def guarantee(alpha: float, tested: int, own: bool = False, exhaustive: bool = False) -> str:

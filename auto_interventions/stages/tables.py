@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auto_interventions.clustering import Projection, cluster_shares, typical_words
+from auto_interventions.clustering import Projection, classified, cluster_shares, typical_words
 from auto_interventions.confirming import capped_exp
+from auto_interventions.inference import e_bh
 from auto_interventions.records import FloatMatrix, Generation, IntArray, Prompt
 from auto_interventions.stages.sampling import all_vectors, generations
+from auto_interventions.stages.weights import prompt_weights
 from auto_interventions.stages.workspace import Workspace
 
 Columns = dict[str, Sequence[object] | NDArray[Any]]
@@ -87,8 +88,10 @@ def cluster_columns(where: Workspace, places: Map) -> Columns:
     count = where.partition.clusters if where.partition is not None else 0
     half = len(places.texts) // 2
     ids = [text.prompt.id for text in places.texts]
-    weights = _undo_unequal_sampling(where, places)
-    shares = cluster_shares(places.labels[:half], places.labels[half:], ids[:half], ids[half:], count, weights)
+    shares = cluster_shares(places.labels[:half], places.labels[half:], ids[:half], ids[half:], count, prompt_weights(where))
+    alpha = where.config.inference.alpha
+    # All clusters that ever were count, those that died too: rows first.
+    changes = classified(shares, e_bh(where.cluster_changes.family, alpha)[:count], alpha)
     words = typical_words([text.text for text in places.texts], places.labels, count)
     return {
         "cluster": np.arange(count, dtype=np.int64),
@@ -99,25 +102,21 @@ def cluster_columns(where: Workspace, places: Map) -> Columns:
         "intervention_share": shares.intervention_share,
         "difference": shares.difference,
         "standard_error": shares.standard_error,
+        "lower": changes.lower,
+        "upper": changes.upper,
+        "change": list(changes.change),
         **_centres(places, places.labels, count),
         "words": [" · ".join(own) for own in words],
         "typical_text_id": _typical(where, places, count),
     }
 
 
-def _undo_unequal_sampling(where: Workspace, places: Map) -> dict[str, float]:
-    """Weight of each explored prompt: its stratum's share of the explore pool over its share of the explored prompts."""
-    asked = {text.prompt.id: text.prompt.stratum for text in places.texts}
-    of_asked = Counter(asked.values())
-    of_pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
-    return {key: of_pool[stratum] / of_asked[stratum] * len(asked) / of_pool.total() for key, stratum in asked.items()}
-
-
 def _centres(places: Map, labels: IntArray, count: int) -> dict[str, NDArray[np.float32]]:
     """Mean coordinates of each label's texts; NaN where it has none."""
-    sizes = np.bincount(labels, minlength=count).astype(np.float64)
+    held = labels >= 0
+    sizes = np.bincount(labels[held], minlength=count).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(labels, weights=places.coordinates[:, axis], minlength=count) / sizes for axis in (0, 1)]
+        means = [np.bincount(labels[held], weights=places.coordinates[held, axis], minlength=count) / sizes for axis in (0, 1)]
     return {"x": means[0].astype(np.float32), "y": means[1].astype(np.float32)}
 
 
@@ -126,7 +125,8 @@ def _typical(where: Workspace, places: Map, count: int) -> list[str]:
     nearest = [""] * count
     if where.partition is None or not len(places.vectors):
         return nearest
-    distances = np.linalg.norm(places.vectors - where.partition.centroids[places.labels], axis=1)
-    for index in np.argsort(-distances, kind="stable"):  # the nearest of each cluster is written last
-        nearest[int(places.labels[index])] = places.texts[int(index)].id
+    distances = where.partition.nearest(places.vectors)[1]
+    for index in np.argsort(-distances, kind="stable").tolist():  # the nearest of each cluster is written last
+        if places.labels[index] >= 0:
+            nearest[int(places.labels[index])] = places.texts[index].id
     return nearest
