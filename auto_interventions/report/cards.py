@@ -70,7 +70,8 @@ class PairView:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A validated finding. `layout`: line breaks matter, so they are shown; `size_open`: its interval still holds 0."""
+    """A validated finding. `layout`: line breaks matter, so they are shown; `size_open`: its interval still holds 0; `strength` is empty
+    where a fixed-n test decided."""
 
     id: str
     often: str
@@ -106,8 +107,8 @@ def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, s
             "interval": wording.interval(finding["interval"]),
             "level": wording.level(alpha),
         },
-        evidence=wording.odds(wording.log_e_of(finding)),
-        strength=wording.strength(wording.log_e_of(finding)),
+        evidence=wording.proof(finding),
+        strength=wording.strength(wording.log_e_of(finding)) if wording.p_value_of(finding) is None else "",
         where=visible(wording.where(finding), 400),
         size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
         strata=stratum_rows(finding),
@@ -226,7 +227,7 @@ def rates(findings: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str,
                 "rates": f"{wording.percent(finding['base_rate'])} → {wording.percent(finding['intervention_rate'])}",
                 "points": wording.points(finding["difference"]),
                 "interval": wording.interval(finding["interval"]),
-                "evidence": wording.odds(wording.log_e_of(finding)),
+                "evidence": wording.proof(finding),
                 "source": visible(finding.get("source", ""), 60),
             }
         )

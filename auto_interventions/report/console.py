@@ -62,4 +62,4 @@ def _row(finding: Mapping[str, Any]) -> list[Text]:
     low, high = finding["interval"]
     rates = f"{wording.percent(finding['base_rate'])} → {wording.percent(finding['intervention_rate'])}"
     size = f"{wording.points(finding['difference'])} [{wording.points(low)}, {wording.points(high)}]"
-    return [Text(cell) for cell in (one_line(f"{often} {what}"), rates, size, wording.odds(wording.log_e_of(finding)), finding["status"])]
+    return [Text(cell) for cell in (one_line(f"{often} {what}"), rates, size, wording.proof(finding), finding["status"])]

@@ -6,24 +6,19 @@ Content-Security-Policy forbids every script, request and form. The same directo
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from auto_interventions.records import ROLES
 from auto_interventions.report import cards, figures, sections, wording
 from auto_interventions.report.drawing import Drawing
 from auto_interventions.report.plain import one_line, visible
+from auto_interventions.report.rendering import render
 from auto_interventions.runs import Run, RunDirectory, load_run
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _DEFAULT_ALPHA = 0.05
 
 
@@ -35,20 +30,8 @@ def build_report(run_directory: Path) -> Path:
         Interrupted: the file cannot be written.
     """
     run = load_run(run_directory)
-    html = _environment().get_template("report.html.j2").render(_context(run))
-    RunDirectory(run_directory).write_text("report.html", html)
+    RunDirectory(run_directory).write_text("report.html", render("report.html.j2", _context(run)))
     return run_directory / "report.html"
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _context(run: Run) -> dict[str, Any]:
@@ -59,11 +42,7 @@ def _context(run: Run) -> dict[str, Any]:
     texts = _table(run, "texts")
     labels = {role: one_line(findings.get(role) or run.run.get(role) or role, 60) for role in ROLES}
     verdict = wording.verdict(findings)
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     return {
-        "count": wording.count,
-        "style": Markup(style),
-        "policy": _policy(style),
         "name": one_line(run.run.get("name", "audit"), 120),
         "labels": labels,
         "verdict": {"kind": verdict.kind, "headline": visible(verdict.headline, 1_200), "detail": visible(verdict.detail, 1_600)},
@@ -128,6 +107,7 @@ def _guarantee(run: Run, alpha: float) -> dict[str, Any]:
     overall = run.findings.get("overall") or {}
     return {
         "sentence": visible(run.findings.get("guarantee", ""), 1_200),
+        "fixed": any(wording.p_value_of(finding) is not None for finding in run.findings.get("findings", ())),
         "hypotheses": len(run.findings.get("findings", ())),
         "validated": len(wording.validated(run.findings)),
         "needed": f"{1 / alpha:,.4g}",
@@ -149,9 +129,3 @@ def _table(run: Run, name: str) -> pd.DataFrame:
         return pd.DataFrame()
     table: pd.DataFrame = getattr(run, name)
     return table
-
-
-def _policy(style: str) -> str:
-    """No script, no request, no form; the one style sheet by its hash."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

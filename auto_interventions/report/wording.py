@@ -123,8 +123,32 @@ def strength(log_e: float) -> str:
     return "no"
 
 
+def chance(p_value: float) -> str:
+    """A p-value in two digits.
+
+    >>> chance(0.0312), chance(0.62), chance(4.2e-9), chance(1.0)
+    ('p = 0.031', 'p = 0.62', 'p = 4.2·10⁻⁹', 'p = 1')
+    """
+    return f"p = {p_value:.2g}" if p_value >= 1e-4 else f"p = {power_of_ten(math.log(p_value))}"
+
+
+def p_value_of(finding: FindingDict) -> float | None:
+    """The p-value that decided on a finding of an exhaustive audit; None where e-values decided."""
+    value = finding.get("p_value")
+    return float(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def proof(finding: FindingDict) -> str:
+    """What decided on a finding, for a cell of a table: odds, or the p-value of an exhaustive audit's fixed-n test."""
+    value = p_value_of(finding)
+    return odds(log_e_of(finding)) if value is None else chance(value)
+
+
 def evidence(finding: FindingDict) -> str:
     """The evidence of one finding in words, as "overwhelming evidence: 4.1 million to 1 against chance"."""
+    value = p_value_of(finding)
+    if value is not None:
+        return f"fixed-n test: {chance(value)}"
     log_e = log_e_of(finding)
     return f"{strength(log_e)} evidence: {odds(log_e)} against chance"
 
@@ -275,9 +299,11 @@ def _unexplained(findings: Mapping[str, Any], overall: Mapping[str, Any]) -> Ver
 def _nothing(findings: Mapping[str, Any], overall: Mapping[str, Any]) -> Verdict:
     tested = len(findings.get("findings", ()))
     needed = f"{1 / findings['alpha']:,.0f} to 1"
-    looked = (
-        f"{count(tested, 'sentence was', 'sentences were').capitalize()} tested on prompts kept for it; "
-        f"the evidence that the models differ in anything is {odds(log_e_of(overall))}, where {needed} is asked for."
+    fixed = any(p_value_of(finding) is not None for finding in findings.get("findings", ()))
+    looked = f"{count(tested, 'sentence was', 'sentences were').capitalize()} tested on prompts kept for it; " + (
+        "none passed the fixed-n tests, counted together."
+        if fixed
+        else f"the evidence that the models differ in anything is {odds(log_e_of(overall))}, where {needed} is asked for."
     )
     if not tested:
         return Verdict("none", "No difference found, and no sentence to test was proposed.", looked)

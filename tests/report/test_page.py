@@ -231,3 +231,16 @@ def test_text_has_contrast_enough(theme: int) -> None:
     for ink, ground in [*pairs, ("mark-ink", "mark"), ("ink", "notice")]:
         lighter, darker = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, ground)
+
+
+def test_an_exhaustive_audit_says_how_it_tested(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", prompts_per_stratum=30)
+    findings = json.loads((run / "findings.json").read_text())
+    for finding in findings["findings"]:
+        finding["p_value"] = 3e-7 if finding["status"] == "validated" else 0.5
+    (run / "findings.json").write_text(json.dumps(findings))
+    page = build_report(run).read_text(encoding="utf-8")
+    assert "Fixed-n test:</strong> p = 3.0·10⁻⁷" in page
+    assert "this audit was exhaustive" in page
+    assert "stays valid however" not in page
+    assert "against chance" not in page

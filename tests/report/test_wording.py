@@ -169,3 +169,15 @@ def test_numbers_that_overflow_or_vanish() -> None:
     assert wording.power_of_ten(math.log(9.96e8)) == "1.0·10⁹"
     assert wording.points(-0.0001) == "0"
     assert wording.odds(math.log(999_999.9)) == "1,000,000 to 1"
+
+
+def test_an_exhaustive_audit_tells_its_p_values() -> None:
+    tested = finding(p_value=4.2e-9)
+    assert wording.evidence(tested) == "fixed-n test: p = 4.2·10⁻⁹"
+    assert wording.proof(tested) == "p = 4.2·10⁻⁹"
+    assert wording.proof(finding(p_value=None)) == wording.odds(wording.log_e_of(finding()))
+    assert wording.proof(finding(p_value=1.0)) == "p = 1"
+    nothing = wording.verdict(findings(finding(status="not validated", p_value=0.4), verdict="no difference found"))
+    assert nothing.kind == "none"
+    assert "fixed-n" in nothing.detail
+    assert "to 1" not in nothing.detail
