@@ -48,6 +48,22 @@ class Discriminator:
 
     weights: FloatArray
     corrections: Mapping[int, FloatArray] = field(default_factory=dict)
+    precisions: FloatArray | None = None
+
+    @staticmethod
+    def start(columns: int) -> Discriminator:
+        """Before any pair, of `columns` features: never bets."""
+        return Discriminator(np.zeros(columns), {}, np.full(columns, _RIDGE))
+
+    def learn(self, differences: csr_matrix, strata: IntArray) -> Discriminator:
+        """A discriminator that has also learned these pairs: (n, d) differences, (n,) strata. Costs time in proportion to n."""
+        before = np.full(len(self.weights), _RIDGE) if self.precisions is None else self.precisions
+        if not len(strata):
+            return self
+        weights = _fit(differences, np.zeros(len(strata)), before, self.weights, self.weights)
+        chance = expit(np.asarray(differences @ weights, dtype=np.float64))
+        squares = csr_matrix(differences.astype(np.float64).power(2).T)
+        return Discriminator(weights, {}, before + np.asarray(squares @ (chance * (1 - chance)), dtype=np.float64))
 
     @staticmethod
     def fit(features_base: csr_matrix, features_intervention: csr_matrix, strata: IntArray) -> Discriminator:
@@ -90,14 +106,16 @@ def width(matrix: csr_matrix) -> int:
     return int(shape[1])
 
 
-def _fit(differences: csr_matrix, offsets: FloatArray, ridge: float, start: FloatArray) -> FloatArray:
+def _fit(
+    differences: csr_matrix, offsets: FloatArray, ridge: float | FloatArray, start: FloatArray, centre: FloatArray | float = 0.0
+) -> FloatArray:
     matrix = differences.astype(np.float64)
     transposed = csr_matrix(matrix.T)
 
     def loss(weights: FloatArray) -> tuple[float, FloatArray]:
         logits = offsets + matrix @ weights
-        value = float(np.logaddexp(0.0, -logits).sum()) + ridge / 2 * float(weights @ weights)
-        return value, ridge * weights - transposed @ expit(-logits)
+        value = float(np.logaddexp(0.0, -logits).sum()) + float(np.sum(ridge * (weights - centre) ** 2)) / 2
+        return value, ridge * (weights - centre) - transposed @ expit(-logits)
 
     solution = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "maxcor": 8, "gtol": 1e-3})
     return np.asarray(solution.x, dtype=np.float64)
