@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from auto_interventions.config import AuditConfig
+from auto_interventions.config import AuditConfig, SamplingConfig
 from auto_interventions.embedding import open_encoder
 from auto_interventions.errors import ClusteringError, ConfigError, PromptError
 from auto_interventions.hypotheses import parse_predicate
@@ -28,8 +28,7 @@ def check_files(config: AuditConfig, folder: Path) -> None:
         BadInput: of the kind that fits; the first mistake as one sentence that names the file, the field and the fix.
     """
     RunDirectory.check(folder, config)
-    if config.sampling.max_texts < FEWEST_TEXTS:
-        raise ConfigError(f"`sampling.max_texts` is {config.sampling.max_texts}: an audit needs at least {FEWEST_TEXTS} texts; raise it")
+    _check_sampling(config.sampling)
     for number, own in enumerate(config.hypotheses.own):
         try:
             parse_predicate(own)
@@ -51,6 +50,24 @@ def check_files(config: AuditConfig, folder: Path) -> None:
             f"the prompt is the unit of inference, and half of them are kept for testing"
         )
     check_budget(config, strata_made(prompts, config.prompts))
+
+
+def _check_sampling(sampling: SamplingConfig) -> None:
+    """Each pool and each round gets a pair at least: one text of each model."""
+    if sampling.max_texts < FEWEST_TEXTS:
+        raise ConfigError(f"`sampling.max_texts` is {sampling.max_texts}: an audit needs at least {FEWEST_TEXTS} texts; raise it")
+    for field in ("initial", "per_round"):
+        if getattr(sampling, field) < 2:
+            raise ConfigError(
+                f"`sampling.{field}` is {getattr(sampling, field)}, less than a pair of texts, one of each model; raise it to 2"
+            )
+    explored = int(sampling.max_texts * (1 - sampling.confirm_share))
+    for texts, purpose, fix in ((explored, "exploring", "lower"), (sampling.max_texts - explored, "confirming", "raise")):
+        if texts < 2:
+            raise ConfigError(
+                f"`sampling.confirm_share` is {sampling.confirm_share:g}, which leaves {texts} of {sampling.max_texts} texts for "
+                f"{purpose}; {fix} it, or raise `sampling.max_texts`"
+            )
 
 
 def check_budget(config: AuditConfig, strata: int) -> None:
