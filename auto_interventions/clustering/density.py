@@ -2,7 +2,8 @@
 
 It looks at a bounded sample of all vectors learned, on at most `_AXES` principal components, and looks again when half as many again
 were learned: so the cost grows with the new vectors. Any vector belongs to the cluster of the sample's nearest vector if it lies within
-that cluster's reach, else to none. A cluster found again is the one it shares most of the sample with (Kuhn 1955), and keeps its row.
+that cluster's reach, else to none. Clusters are the leaves of HDBSCAN's tree: its other rule ("eom") puts nearly all sentence embeddings
+into one. A cluster found again is the one it shares most of the sample with (Kuhn 1955), and keeps its row.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray
 
 _SAMPLE = 5_000  # vectors it looks at: a second or two on one core
-_AXES = 50
+_AXES = 16
 _AGAIN = 1.5  # it looks again when so many times as many vectors were learned as the last time
 _SMALLEST = 5  # texts of a cluster at least
 _NEIGHBOURS = 5
@@ -260,6 +261,6 @@ def _reaches(places: FloatMatrix, labels: IntArray, count: int) -> FloatArray:
         nearest = np.empty(len(own))
         for rows, block in distances_in_chunks(own, own):
             block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = np.inf
-            nearest[rows] = np.sqrt(np.sort(block, axis=1)[:, min(_NEIGHBOURS, len(own) - 1) - 1]) if len(own) > 1 else 0.0
+            nearest[rows] = np.sqrt(block.min(axis=1)) if len(own) > 1 else 0.0
         reach[row] = np.quantile(nearest, _REACH)
     return reach
