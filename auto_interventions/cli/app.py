@@ -61,6 +61,38 @@ def audit(
 
 
 @app.command()
+def compare(
+    file: AuditFile,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of both runs; default: runs/NAME-compare.", show_default=False)] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
+    exhaustive_texts: Annotated[
+        int | None, typer.Option("--exhaustive-texts", metavar="N", help="Texts of the exhaustive audit; default: the file's max_texts.")
+    ] = None,
+    share_store: Annotated[bool, typer.Option("--share-store", help="Use the file's store for both, instead of a fresh one each.")] = False,
+) -> None:
+    """The same audit actively and exhaustively: what was saved, and what was kept. Starting it again resumes it."""
+    from auto_interventions.cli.watching import Watcher
+    from auto_interventions.comparing import comparison_summary, comparison_tables
+    from auto_interventions.config import load_audit
+    from auto_interventions.flows.starting import start_comparison
+
+    config = load_audit(file, overrides)
+    folder = out or Path("runs") / f"{config.name}-compare"
+    try:
+        with Watcher(err_console, config) as watcher:
+            result = start_comparison(config, folder, watcher, exhaustive_texts, share_store)
+    except KeyboardInterrupt:
+        err_console.print("Interrupted; what was done is saved: start the same comparison again to go on.", highlight=False)
+        raise typer.Exit(130) from None
+    for table in comparison_tables(result):
+        out_console.print(table)
+    out_console.print(comparison_summary(result))
+    out_console.print(f"Comparison: {(folder / 'compare.html').resolve()}", soft_wrap=True, highlight=False)
+    if "stopped" in result.statuses:
+        raise typer.Exit(3)
+
+
+@app.command()
 def report(folder: RunFolder) -> None:
     """Rebuilds report.html from the files of a run."""
     from auto_interventions.report import build_report

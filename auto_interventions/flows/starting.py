@@ -1,12 +1,15 @@
-"""Starts an audit from a configuration: checks, workspace, server, flow."""
+"""Starts an audit, or a comparison of two, from a configuration: checks, workspace, server, flow."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from auto_interventions.comparing import Comparison
 from auto_interventions.config import AuditConfig
+from auto_interventions.errors import Interrupted
 from auto_interventions.flows.server import begin, connected
 from auto_interventions.stages.checking import check_files, check_models
+from auto_interventions.stages.comparing import ARMS, SideBySide
 from auto_interventions.stages.progress import Observer
 from auto_interventions.stages.workspace import Workspace
 
@@ -29,3 +32,32 @@ def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
 
             audit_flow(f"{config.name}: {config.base.label} → {config.intervention.label}", str(workspace.path))
         return workspace.status
+
+
+def start_comparison(
+    config: AuditConfig, folder: Path, observer: Observer, exhaustive_texts: int | None = None, share_store: bool = False
+) -> Comparison:
+    """Runs an audit actively and exhaustively into `folder`, and compares the two. Runs that have concluded are not run again.
+
+    Args:
+        exhaustive_texts: texts of the exhaustive audit; None: `max_texts` of the file.
+        share_store: both use the file's store instead of fresh ones.
+
+    Raises:
+        BadInput: something in the audit file cannot be used, or the folder holds something else; nothing was written.
+        Interrupted: the disk, the server or another service gave way; starting again resumes.
+    """
+    comparison = SideBySide.of(config, folder, observer, exhaustive_texts, share_store)
+    for arm in ARMS:
+        # With the file's store: opening one makes it, and nothing shall be written yet.
+        check_files(comparison.config(arm).model_copy(update={"store": config.store}), comparison.run_folder(arm))
+    observer.stage("starting: models, encoder, Prefect")
+    server = begin()
+    check_models(config)
+    with comparison.registered(), connected(server):
+        from auto_interventions.flows.compare import compare_flow
+
+        compare_flow(f"{config.name}: {config.base.label} → {config.intervention.label}", comparison.path)
+    if comparison.result is None:
+        raise Interrupted(f"{folder}: the comparison ended without a result; start it again")
+    return comparison.result

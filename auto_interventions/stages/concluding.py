@@ -75,9 +75,9 @@ def guarantee(alpha: float, tested: int, own: bool = False, exhaustive: bool = F
     own_clause = " Sentences of your own count only if they were written before anyone saw this audit’s texts." if own else ""
     if exhaustive:
         promise = (
-            f"If the two models were identical, this audit would have validated a sentence with probability at most {share}. "
-            "That holds because all texts were drawn before the first was looked at, and if the tests of the sentences are independent or "
-            "positively dependent. "
+            f"If the two models were identical, this audit would have validated a sentence with probability at most {share}, "
+            "and called a stratum divergent with at most as much. "
+            "The first holds as all texts were drawn before one was looked at, if the tests are independent or positively dependent. "
         )
         method = f"Benjamini-Hochberg over paired sign-flip tests of all {tested} hypotheses"
     else:

@@ -10,6 +10,7 @@ from prefect import task
 
 from auto_interventions import stages
 from auto_interventions.records import Pool, Role
+from auto_interventions.stages import comparing
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import workspace_at
 
@@ -72,3 +73,9 @@ def conclude(where: str) -> Counts:
 def report(where: str) -> Counts:
     """report.html."""
     return stages.report(workspace_at(where))
+
+
+@task(name="compare", task_run_name="compare the two runs")
+def compare(where: str) -> Counts:
+    """compare.json and compare.html."""
+    return comparing.compare(comparing.side_by_side_at(where))
