@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,11 @@ FloatArray = NDArray[np.float64]
 FloatMatrix = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+@lru_cache(maxsize=1 << 18)
+def _prompt_id(*asked: str) -> str:
+    return fingerprint("prompt", *asked)[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Prompt:
     @property
     def id(self) -> str:
         """16 hex digits that depend on text and prefix alone."""
-        return fingerprint("prompt", *self.asked)[:16]
+        return _prompt_id(*self.asked)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -113,7 +119,8 @@ class Hypothesis:
 
     `statement` describes a single text ("mentions “lighthouse”"); `check` is the JSON of a `hypotheses.predicates.Predicate`
     (None when only a language model can judge it); `more_in` is the direction seen in the explore pool (the test is two-sided);
-    `born_round` is the exploring round after which it was proposed; `source` names the detector.
+    `born_round` is the exploring round after which it was proposed; `source` names the detector; `evidence` is what exploring showed, in
+    nats (selected for being large: no e-value).
     """
 
     statement: str
@@ -123,6 +130,7 @@ class Hypothesis:
     born_round: int
     explore_rates: tuple[float, float] = (0.0, 0.0)
     also: tuple[str, ...] = ()
+    evidence: float = 0.0
 
     @property
     def id(self) -> str:
@@ -157,6 +165,7 @@ class Finding:
     """A hypothesis that was tested: what findings.json holds of it (design.md section 5).
 
     `p_value` is the fixed-n test's (`inference.fixed`), where the audit was exhaustive and used it; None where it sampled actively.
+    `share` is the finding's part of the error budget: it is validated where share × e-value reaches e-BH's bar.
     """
 
     id: str
@@ -178,3 +187,4 @@ class Finding:
     also: tuple[str, ...] = field(default=())
     log_e: float = 0.0
     p_value: float | None = None
+    share: float | None = None

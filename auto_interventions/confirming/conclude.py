@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,20 +45,27 @@ def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, jud
     log_overall = log_e_overall(state, explored)
     passed, log_e = validated(state, explored, alpha), state.log_e
     selected = int(passed.sum())
+    p_values = state.p_values if state.fixed and state.hypotheses else None
     findings = [
-        _finding(state, number, float(log_e[number]), selected if passed[number] else None, alpha, tuple(judges))
+        replace(
+            _finding(state, number, float(log_e[number]), selected if passed[number] else None, alpha, tuple(judges)),
+            p_value=None if p_values is None else float(p_values[number]),
+            share=float(state.shares[number]),
+        )
         for number in range(len(state.hypotheses))
     ]
     findings.sort(key=lambda finding: (finding.status != "validated", -finding.log_e, finding.id))
     detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha, seed=config.sampling.seed)
+    # A fixed-n audit has no gate: what it rejected is what it says.
+    different = selected > 0 if state.fixed else gate_is_open(log_overall, alpha)
     overall: dict[str, object] = {
-        "verdict": "different" if gate_is_open(log_overall, alpha) else "no difference found",
+        "verdict": "different" if different else "no difference found",
         "e_value": capped_exp(log_overall),
         "log_e": log_overall,
         "auc": explored.auc,
         "smallest_detectable": detectable,
     }
-    return Conclusion(tuple(findings), overall, explored.divergent(alpha, log_e))
+    return Conclusion(tuple(findings), overall, explored.divergent(alpha, log_e, state.shares if len(log_e) else None))
 
 
 def capped_exp(log_e: float) -> float:

@@ -1,23 +1,74 @@
-"""Which confirm-pool prompts are asked, in which order, how often. Fixed before the first of them is seen.
+"""Which confirm-pool prompts are asked, in which order, how often.
 
-Prompts come in a random order and each is visited once, with m pairs: then the per-prompt differences are a random sample in its order,
-as the confidence sequence needs. With live models the plan is as large as it takes to see the smallest effect of interest in one
-sentence, within the budget; more texts would buy precision that nobody asked for. Recorded texts cost nothing to draw, so all of them
-are planned, within the budget."""
+The backbone is fixed before the first prompt is seen: prompts in a random order, each visited once, with m pairs; then the per-prompt
+differences are a random sample in its order, as the confidence sequence needs. With live models it is as large as it takes to see the
+smallest effect of interest in one sentence, within the budget; more texts would buy precision that nobody asked for. Recorded texts cost
+nothing to draw, so all of them are planned, within the budget.
+
+Besides, a round may hold focused pairs (`confirming.focus`): further samples of prompts in the strata where undecided sentences gain
+most."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.focus import FOCUSED, focus_of
+from auto_interventions.confirming.state import ConfirmState, nats_needed
+from auto_interventions.exploring.pool import apportion
+from auto_interventions.exploring.state import RoundState
 from auto_interventions.fingerprint import seed_of
 from auto_interventions.inference.detectable import smallest_detectable
-from auto_interventions.records import Prompt
+from auto_interventions.records import FloatArray, Prompt
 from auto_interventions.subjects.base import Request
 
 _FEWEST = 500
 _MOST = 32_000
+_MOST_FOCUSED = 2.0  # times the backbone
+_UNLIMITED: int = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPlan:
+    """What confirming may ask.
+
+    Attributes:
+        backbone: one request a prompt from sample 0, in random order.
+        pairs: what the budget allows in all.
+        limits: samples that each prompt id can give; a missing id is unlimited.
+    """
+
+    backbone: tuple[Request, ...] = ()
+    pairs: int = 0
+    limits: Mapping[str, int] | None = None
+
+    @property
+    def most_focused(self) -> int:
+        """Focused pairs at most."""
+        planned = sum(request.samples for request in self.backbone)
+        return max(0, min(int(_MOST_FOCUSED * planned), self.pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmRound:
+    """A round's requests: `backbone` first, then `focused`."""
+
+    backbone: tuple[Request, ...] = ()
+    focused: tuple[Request, ...] = ()
+
+    @property
+    def requests(self) -> list[Request]:
+        """All of them, in order."""
+        return [*self.backbone, *self.focused]
+
+    @property
+    def backbone_pairs(self) -> int:
+        """Pairs of the backbone; they come first."""
+        return sum(request.samples for request in self.backbone)
 
 
 def plan_confirmation(
@@ -26,25 +77,22 @@ def plan_confirmation(
     hypotheses: int,
     config: AuditConfig,
     capacity: Mapping[str, int] | None = None,
-) -> tuple[Request, ...]:
-    """All requests of the confirming stage, in order.
+) -> ConfirmPlan:
+    """The plan of the confirming stage.
 
     Args:
         prompts: the confirm pool.
         texts_spent: texts drawn so far (exploring), both models together.
         hypotheses: how many sentences are tested; none, and nothing is asked.
         capacity: samples that each prompt id can give (recorded texts); a missing id, or None, is unlimited.
-
-    Returns:
-        One request a prompt from sample 0, in random order; empty if there is no budget, prompt or hypothesis.
     """
     limits: Mapping[str, int] = capacity or {}
     order = sorted((prompt for prompt in prompts if limits.get(prompt.id, 1) > 0), key=lambda prompt: _key(prompt, config))
-    budget = (config.sampling.max_texts - texts_spent) // 2
+    allowed = budget = (config.sampling.max_texts - texts_spent) // 2
     if not order or budget < 1 or hypotheses < 1:
-        return ()
-    recorded = all(prompt.id in limits for prompt in order)
-    wanted = budget if recorded else min(budget, _pairs_for_smallest_effect(len(order), hypotheses, config))
+        return ConfirmPlan()
+    everything = config.sampling.strategy == "exhaustive" or all(prompt.id in limits for prompt in order)
+    wanted = budget if everything else min(budget, _pairs_for_smallest_effect(len(order), hypotheses, config))
     samples = max(config.sampling.samples_per_prompt, math.ceil(wanted / len(order)))
     if samples * len(order) > budget:  # rather every prompt fewer times than some prompts never
         samples = max(config.sampling.samples_per_prompt, budget // len(order))
@@ -55,19 +103,78 @@ def plan_confirmation(
             break
         plan.append(Request(prompt, 0, share))
         budget -= share
-    return tuple(plan)
+    return ConfirmPlan(tuple(plan), allowed, limits)
 
 
-def next_requests(plan: Sequence[Request], visited: int, config: AuditConfig) -> list[Request]:
-    """The next round's requests: those after the first `visited`, about `per_round` texts; empty when the plan is done."""
-    wanted = max(1, config.sampling.per_round // 2)
+def next_round(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config: AuditConfig) -> ConfirmRound:
+    """The next round's requests, about `per_round` texts; empty when there is nothing left to ask."""
+    left = plan.pairs - len(state.pairs)
+    wanted = min(left, max(1, config.sampling.per_round // 2))
+    if config.sampling.strategy == "exhaustive":
+        wanted = left
+    drawn = dict(state.drawn)
+    focus = _focus(plan, state, explored, config, left) if config.sampling.strategy != "uniform" else None
+    unvisited = plan.backbone[state.backbone_prompts :]
+    for_focus = 0 if focus is None else wanted if not unvisited else int(wanted * FOCUSED)
+    backbone = _slice(unvisited, wanted - for_focus, drawn) if wanted > for_focus else []
+    visited = state.backbone_prompts + len(backbone)
+    focused = _focused(plan, state, focus, for_focus, drawn, visited) if focus is not None else []
+    return ConfirmRound(tuple(backbone), tuple(focused))
+
+
+def _slice(unvisited: Sequence[Request], wanted: int, drawn: dict[str, int]) -> list[Request]:
+    """The first of the unvisited prompts, about `wanted` pairs, continuing what focused pairs drew of them; at least one prompt."""
     chosen: list[Request] = []
-    for request in plan[visited:]:
+    for request in unvisited:
         if chosen and wanted < request.samples:
             break
-        chosen.append(request)
+        have = drawn.get(request.prompt.id, 0)
+        chosen.append(Request(request.prompt, have, request.samples))
+        drawn[request.prompt.id] = have + request.samples
         wanted -= request.samples
     return chosen
+
+
+def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config: AuditConfig, left: int) -> FloatArray | None:
+    """(S,) where focused pairs should go; None for nowhere in particular."""
+    spare = min(left, plan.most_focused - int((~state.backbone).sum()))
+    if config.sampling.strategy == "exhaustive" or spare < 1 or len(state.strata) < 2:
+        return None
+    sizes = np.zeros(len(state.strata))
+    for request in plan.backbone:
+        sizes[state.stratum_number[request.prompt.stratum]] += 1
+    needed = nats_needed(state, explored, config.inference.alpha)
+    return focus_of(state.seen, sizes, needed, state.shares, spare, (config.sampling.seed, state.rounds))
+
+
+def _focused(plan: ConfirmPlan, state: ConfirmState, focus: FloatArray, pairs: int, drawn: dict[str, int], visited: int) -> list[Request]:
+    """Requests for up to `pairs` pairs spread as `focus` (S,) says: a stratum's least asked prompts first, in the plan's order.
+
+    A prompt that the backbone has yet to visit (number `visited` and after) keeps what the backbone needs of it.
+    """
+    limits = plan.limits or {}
+    members: list[list[tuple[int, Request]]] = [[] for _ in state.strata]
+    for place, request in enumerate(plan.backbone):
+        members[state.stratum_number[request.prompt.stratum]].append((place, request))
+    taken: dict[str, list[int]] = {}
+    prompts: dict[str, Prompt] = {}
+    for stratum in np.flatnonzero(quotas := apportion(focus, pairs)).tolist():
+        left = int(quotas[stratum])
+        while left > 0:
+            room: list[tuple[int, int, Prompt]] = []
+            for place, request in members[stratum]:
+                have = drawn.get(request.prompt.id, 0)
+                kept = request.samples if place >= visited else 0
+                if have < limits.get(request.prompt.id, _UNLIMITED) - kept:
+                    room.append((have, place, request.prompt))
+            if not room:
+                break
+            for have, _, prompt in sorted(room, key=lambda entry: entry[:2])[:left]:
+                taken.setdefault(prompt.id, [have, 0])[1] += 1
+                prompts[prompt.id] = prompt
+                drawn[prompt.id] = have + 1
+                left -= 1
+    return [Request(prompts[key], first, count) for key, (first, count) in taken.items()]
 
 
 def _pairs_for_smallest_effect(prompts: int, hypotheses: int, config: AuditConfig) -> int:

@@ -2,21 +2,29 @@
 
 from auto_interventions.exploring.active import Active, allocation_of
 from auto_interventions.exploring.allocation import Allocation, Uniform, pairs_wanted
+from auto_interventions.exploring.boundary import Boundary
 from auto_interventions.exploring.discriminator import Discriminator
+from auto_interventions.exploring.divergence import Divergence
 from auto_interventions.exploring.features import text_features
+from auto_interventions.exploring.splitting import split_mixed
 from auto_interventions.exploring.state import RoundBatch, RoundState, run_round
 from auto_interventions.exploring.stopping import why_stop
+from auto_interventions.exploring.strata import Strata
 
 __all__ = [
     "Active",
     "Allocation",
+    "Boundary",
     "Discriminator",
+    "Divergence",
     "RoundBatch",
     "RoundState",
+    "Strata",
     "Uniform",
     "allocation_of",
     "pairs_wanted",
     "run_round",
+    "split_mixed",
     "text_features",
     "why_stop",
 ]

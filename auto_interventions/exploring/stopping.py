@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.exploring.allocation import pairs_wanted
+from auto_interventions.exploring.divergence import retired
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.ebh import gate_is_open
 
@@ -18,11 +19,18 @@ def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False) ->
     Args:
         exhausted: the allocation has no prompt left to ask.
     """
+    if config.sampling.strategy == "exhaustive" and state.round:
+        return f"all {state.texts} texts of exploring were drawn at once, as `strategy: exhaustive` asks"
     if _settled(state, config.inference.alpha):
         divergent = len(state.history[-1].divergent)
         return (
             f"the evidence is settled: the models differ, and the same {divergent} of {len(state.strata)} strata stood out "
             f"for {SETTLED_ROUNDS} rounds"
+        )
+    if state.round and _nothing_left(state, config):
+        return (
+            f"nothing is left to find: each of {state.tree.roots} strata either stood out or was looked at long enough to say that no "
+            f"difference of {100 * config.inference.smallest_effect:g} points shows in it"
         )
     if state.round >= config.sampling.rounds:
         return f"all {config.sampling.rounds} rounds are done"
@@ -40,3 +48,19 @@ def _settled(state: RoundState, alpha: float) -> bool:
     same = all(evidence.divergent == recent[-1].divergent for evidence in recent)
     stability = recent[-1].cluster_stability
     return same and not stability < STABLE  # NaN, not measured, does not hold it up
+
+
+def _nothing_left(state: RoundState, config: AuditConfig) -> bool:
+    """Every smallest stratum is decided (itself or one that holds it) or retired."""
+    decided = set(state.divergent(config.inference.alpha))
+    quiet = retired(state, config)
+    leaves = [stratum for stratum, split in enumerate(state.tree.is_split.tolist()) if not split]
+    return all(quiet[leaf] or decided & _lineage(state, leaf) for leaf in leaves)
+
+
+def _lineage(state: RoundState, stratum: int) -> set[int]:
+    held = set[int]()
+    while stratum >= 0:
+        held.add(stratum)
+        stratum = int(state.tree.parents[stratum])
+    return held

@@ -23,6 +23,7 @@ Sources: design by simulation of the test itself; e-BH: Wang & Ramdas 2022, arXi
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import betaincinv, logsumexp
@@ -36,6 +37,7 @@ _CORRELATION = 0.1
 _STEPS = 9
 
 
+@lru_cache(maxsize=256)
 def smallest_detectable(
     pairs: int, prompts: int, hypotheses: int, alpha: float, base_rate: float = 0.05, power: float = 0.8, seed: int = 0
 ) -> float:

@@ -17,6 +17,13 @@ If the models are identical each of the three is a martingale that starts at 1, 
 chance that an audit of identical models ever says anything is at most α, peeking included. If they differ, the gate only removes
 rejections, so e-BH's FDR bound stands. Averages (not products) keep this true under any dependence.
 
+Shares.  Hypotheses need not start equal: with shares p_h ≥ 0 of the error budget, Σ p_h ≤ 1, fixed before h's first bet, reject by
+
+    k̂ = max { k : p_(k) e_(k) ≥ 1 / (α k) }        (p_h = 1/H is the plain rule)
+
+and the family's capital is Σ p_h W_h + (1 − Σ p_h). FDR ≤ α Σ_{h null} p_h: E[1{h rejected}/k̂] ≤ α p_h E[e_h]. A share that nobody holds
+yet waits with capital 1: so families may grow while they are tested (strata that are split).
+
 What it does not say: a rejected stratum or sentence is one where the models differ *somewhere*; the size is `effects`' to say.
 
 Edge cases.  No e-values: nothing rejected; log-mean of an empty family is 0 (capital that was never staked is still 1). NaN is an
@@ -35,18 +42,19 @@ from scipy.special import logsumexp
 from auto_interventions.records import BoolArray, FloatArray
 
 
-def e_bh(log_e: ArrayLike, alpha: float) -> BoolArray:
+def e_bh(log_e: ArrayLike, alpha: float, shares: FloatArray | None = None) -> BoolArray:
     """Which hypotheses e-BH rejects at level `alpha`.
 
     Args:
         log_e: (H,) natural logs of the e-values of *all* hypotheses ever proposed.
         alpha: false discovery rate, in (0, 1).
+        shares: (H,) of the error budget, positive, adding up to 1 at most; None gives each 1/H.
 
     Returns:
         (H,) booleans.
 
     Raises:
-        ValueError: NaN, or alpha outside (0, 1).
+        ValueError: NaN, alpha outside (0, 1), or shares that are not.
 
     >>> e_bh(np.log([200.0, 90.0, 1.0, 0.1]), alpha=0.05)     # thresholds 80/1, 80/2, …
     array([ True,  True, False, False])
@@ -56,27 +64,36 @@ def e_bh(log_e: ArrayLike, alpha: float) -> BoolArray:
     if values.size == 0:
         return np.zeros(0, dtype=np.bool_)
     count = len(values)
+    # H·p_h = 1 exactly where the shares are equal.
+    values = values if shares is None else values + np.log(_checked_shares(shares, count) * count)
     thresholds = np.log(count / alpha) - np.log(np.arange(1, count + 1))
     passed = np.flatnonzero(np.sort(values)[::-1] >= thresholds)
     return values >= thresholds[passed[-1]] if passed.size else np.zeros(count, dtype=np.bool_)
 
 
-def overall_log_e(log_global: float, log_strata: ArrayLike, log_hypotheses: ArrayLike) -> float:
+def overall_log_e(
+    log_global: float,
+    log_strata: ArrayLike,
+    log_hypotheses: ArrayLike,
+    stratum_shares: FloatArray | None = None,
+    hypothesis_shares: FloatArray | None = None,
+) -> float:
     """Log of the e-value against "the models are identical" (the gatekeeper's).
 
     Args:
         log_global: log of the wealth of all explored pairs.
         log_strata: (S,) logs of the strata's wealths.
         log_hypotheses: (H,) logs of the hypotheses' wealths; empty before confirming.
+        stratum_shares, hypothesis_shares: as in `e_bh`; None gives each the same.
 
     Raises:
-        ValueError: NaN.
+        ValueError: NaN, or shares that are not.
 
     >>> round(overall_log_e(0.0, [0.0, 0.0], []), 12)
     0.0
     """
-    parts = [float(_checked([log_global])[0]), log_mean_exp(log_strata), log_mean_exp(log_hypotheses)]
-    return log_mean_exp(parts)
+    strata, hypotheses = log_capital(log_strata, stratum_shares), log_capital(log_hypotheses, hypothesis_shares)
+    return log_mean_exp([float(_checked([log_global])[0]), strata, hypotheses])
 
 
 def gate_is_open(log_overall: float, alpha: float) -> bool:
@@ -89,6 +106,26 @@ def log_mean_exp(log_e: ArrayLike) -> float:
     """log of the mean of exp(log_e); 0 if there is none. The mean of e-values is an e-value, whatever their dependence."""
     values = _checked(log_e)
     return float(logsumexp(values) - np.log(len(values))) if values.size else 0.0
+
+
+def log_capital(log_e: ArrayLike, shares: FloatArray | None = None) -> float:
+    """log of a family's capital, Σ share × e-value; what is not shared out yet counts as it stands, 1 each.
+
+    >>> round(float(np.exp(log_capital(np.log([9.0, 1.0]), np.array([0.25, 0.25])))), 6)
+    3.0
+    """
+    values = _checked(log_e)
+    if shares is None or not values.size:
+        return log_mean_exp(values)
+    held = _checked_shares(shares, values.size)
+    left = max(0.0, 1.0 - float(held.sum()))
+    return float(np.asarray(logsumexp(np.append(values, 0.0), b=np.append(held, left))))
+
+
+def _checked_shares(shares: FloatArray, count: int) -> FloatArray:
+    if shares.shape != (count,) or not np.all(shares > 0) or shares.sum() > 1 + 1e-9:
+        raise ValueError(f"{count} hypotheses need {count} positive shares of the error budget that add up to 1 at most")
+    return shares
 
 
 def _checked(log_e: ArrayLike) -> FloatArray:

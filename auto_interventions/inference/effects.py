@@ -38,6 +38,7 @@ from auto_interventions.records import FloatArray, IntArray, StratumEffect
 
 _PRIOR_PROMPTS = 3.0
 _PRIOR_VARIANCE = 0.25
+_MOST_STRATA = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def estimate_effect(
     planned: int | None = None,
     strata_alpha: float | None = None,
     running: bool = True,
+    pool_sizes: FloatArray | None = None,
+    random_sample: FloatArray | None = None,
 ) -> Effect:
     """The effect over prompts in the order in which they were drawn.
 
@@ -78,6 +81,10 @@ def estimate_effect(
         strata_alpha: 1 − the chance that the intervals of all strata hold at once (each is computed at strata_alpha / strata); None takes
             `alpha`.
         running: whether the whole's interval may use all its earlier looks (`confidence_sequence`); not after selection (`e_by_level`).
+        pool_sizes: (S,) prompts of the pool in each stratum, if strata were asked unequally: points are then post-stratified, Σ share ×
+        mean
+            over the strata that were judged.
+        random_sample: differences of a random sample of prompts in its order, which alone makes the interval; None: all of them.
 
     Raises:
         ValueError: a score outside [0, 1], or arrays of different lengths.
@@ -97,8 +104,13 @@ def estimate_effect(
     differences = after - before
     signs = np.sign(differences) if ordering is None else ordering[judged]
     weight = np.ones(total) if weights is None else weights[judged] / weights[judged].mean()
+    if pool_sizes is not None:
+        weight = weight * _post_stratified(where, pool_sizes)
     pooled = float((weight * differences).mean())
-    interval = confidence_sequence(differences, -1, 1, alpha, None if weights is None else weights[judged], planned, running)
+    if random_sample is None:
+        interval = confidence_sequence(differences, -1, 1, alpha, None if weights is None else weights[judged], planned, running)
+    else:
+        interval = confidence_sequence(random_sample, -1, 1, alpha, planned=planned, running=running)
     return Effect(
         base_rate=float((weight * before).mean()),
         intervention_rate=float((weight * after).mean()),
@@ -108,6 +120,13 @@ def estimate_effect(
         strata=_strata(differences, where, stratum_names, pooled, alpha if strata_alpha is None else strata_alpha, planned),
         prompts=total,
     )
+
+
+def _post_stratified(strata: IntArray, pool_sizes: FloatArray) -> FloatArray:
+    """(n,) weights of mean 1 that give each stratum its share of the pool, whatever its share of the n prompts."""
+    counts = np.bincount(strata, minlength=len(pool_sizes))
+    weight = pool_sizes[strata] / counts[strata]
+    return np.asarray(weight / weight.mean(), dtype=np.float64)
 
 
 def _strata(
@@ -121,7 +140,11 @@ def _strata(
     # "It happens here and there" picks among the strata: their intervals hold at once.
     each = alpha / len(present)
     effects: list[StratumEffect] = []
-    for stratum, group, point in zip(present, groups, shrunk, strict=True):
+    # Of very many only those that stand out most: a reader takes no more in, and each interval costs a millisecond.
+    chosen = set(np.argsort(-np.abs(shrunk), kind="stable")[:_MOST_STRATA].tolist())
+    for place, (stratum, group, point) in enumerate(zip(present, groups, shrunk, strict=True)):
+        if place not in chosen:
+            continue
         share = None if planned is None else max(1, round(planned * len(group) / len(differences)))
         lo, hi = _including(confidence_sequence(group, -1, 1, each, planned=share), float(group.mean()))
         effects.append(StratumEffect(names[int(stratum)], float(np.clip(point, lo, hi)), (lo, hi), len(group)))

@@ -1,8 +1,10 @@
 """What each task does, as plain functions over a `Workspace`; `order` is the audit on one page."""
 
+from auto_interventions.stages.clustering import cluster
 from auto_interventions.stages.concluding import conclude, report
 from auto_interventions.stages.confirming import confirm
-from auto_interventions.stages.exploring import cluster, diverge, propose
+from auto_interventions.stages.diverging import diverge
+from auto_interventions.stages.exploring import propose
 from auto_interventions.stages.preparing import plan, prepare
 from auto_interventions.stages.sampling import embed, generate
 

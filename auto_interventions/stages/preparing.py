@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from auto_interventions.confirming import next_requests, plan_confirmation, why_stop_confirming
+from auto_interventions.confirming import next_round, why_stop_confirming
 from auto_interventions.exploring import allocation_of, pairs_wanted, why_stop
 from auto_interventions.prompts import load_prompts, split, stratify
 from auto_interventions.records import Pool
+from auto_interventions.stages.checking import check_budget
+from auto_interventions.stages.confirming import begin
+from auto_interventions.stages.growing import free_bank
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace
 from auto_interventions.subjects import Request, recorded_texts
@@ -20,7 +23,8 @@ def prepare(where: Workspace) -> Counts:
     where.observer.stage("prompts")
     with where.ledger.stage("prepare") as counts:
         recorded = recorded_texts(config)
-        prompts = load_prompts(config.prompts, recorded, config.sampling.seed)
+        free = config.prompts.source == "free"
+        prompts = free_bank(where, counts) if free else load_prompts(config.prompts, recorded, config.sampling.seed)
         where.extra["repeated_texts_left_out"] = sum(file.repeats for file in recorded)
         vectors = None
         if config.prompts.strata == "auto":
@@ -29,7 +33,9 @@ def prepare(where: Workspace) -> Counts:
         stratified = stratify(prompts, vectors, config.prompts, config.sampling.seed)
         where.prompts = tuple(split(stratified, config.prompts.explore_share, config.sampling.seed))
     where.write_run()
-    return {"prompts": len(where.prompts), "strata": len({prompt.stratum for prompt in where.prompts})}
+    strata = len({prompt.stratum for prompt in where.prompts})
+    check_budget(config, strata)
+    return {"prompts": len(where.prompts), "strata": strata}
 
 
 def plan(where: Workspace, phase: Pool, round: int) -> int:
@@ -38,7 +44,7 @@ def plan(where: Workspace, phase: Pool, round: int) -> int:
         where.out_of_budget = True
         reason, requests = f"the time budget of {where.config.budget.minutes:g} minutes is spent", []
     else:
-        reason, requests = _plan_explore(where, round) if phase == "explore" else _plan_confirm(where)
+        reason, requests = _plan_explore(where, round) if phase == "explore" else _plan_confirm(where, round)
     where.requests[phase, round] = requests
     if not requests:
         where.stopped[phase] = reason
@@ -52,21 +58,21 @@ def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
     pool = where.prompts_of("explore")
     capacity = where.capacities(pool)
     wanted = pairs_wanted(state, config)
-    if round == 0 and capacity:
+    if round == 0 and capacity and config.sampling.strategy != "exhaustive":
         wanted = min(wanted, max(2, int(sum(capacity.values()) * FIRST_SHARE)))
     requests = allocation_of(config).allocate(state, pool, wanted, config, capacity)
     return why_stop(state, config, exhausted=True) or "", requests
 
 
-def _plan_confirm(where: Workspace) -> tuple[str, list[Request]]:
+def _plan_confirm(where: Workspace, round: int) -> tuple[str, list[Request]]:
     config, explored = where.config, where.explore_state()
     if not where.hypotheses:
         return "nothing was proposed, so there was nothing to confirm", []
-    if not where.confirm_plan:
-        pool = where.prompts_of("confirm")
-        where.confirm_plan = plan_confirmation(pool, explored.texts, len(where.hypotheses), config, where.capacities(pool))
+    if where.confirming is None:
+        begin(where)
     state = where.confirm_state()
-    requests = list(next_requests(where.confirm_plan, state.prompts, config))
+    where.confirm_requests[round] = next_round(where.confirm_plan, state, explored, config)
+    requests = where.confirm_requests[round].requests
     if reason := why_stop_confirming(state, explored, config, exhausted=not requests):
         return reason, []
     return "", requests

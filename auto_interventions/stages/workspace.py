@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,14 +20,14 @@ from types import TracebackType
 from typing import Self
 
 from auto_interventions import __version__
-from auto_interventions.clustering import Partition
+from auto_interventions.clustering import ChangeEvidence, Partition
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming import ConfirmState
+from auto_interventions.confirming import ConfirmPlan, ConfirmRound, ConfirmState
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import RunDirectoryError
 from auto_interventions.exploring import RoundState
 from auto_interventions.judging import Judge, PredicateJudge
-from auto_interventions.records import ROLES, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
+from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
 from auto_interventions.runs import Ledger, RunDirectory
 from auto_interventions.runs.directory import RUN_SCHEMA, identity
 from auto_interventions.stages.progress import Observer, Silent
@@ -56,10 +57,14 @@ class Workspace:
         self.partition: Partition | None = None
         self.stability = math.nan
         self.cluster_quality: dict[str, float] = {}
+        self.cluster_changes = ChangeEvidence.start()
         self.exploring: RoundState | None = None
         self.hypotheses: tuple[Hypothesis, ...] = ()
         self.confirming: ConfirmState | None = None
-        self.confirm_plan: tuple[Request, ...] = ()
+        self.confirm_plan = ConfirmPlan()
+        self.confirm_requests: dict[int, ConfirmRound] = {}
+        # (H, strata of the confirm pool, 3): what exploring paid each hypothesis where (`ConfirmState.seen`).
+        self.explored_payoffs: FloatArray | None = None
         # Whether any look at any time would have reported something: what a simulation of the error rate needs.
         self.peeks = {"different": False, "divergent": False, "validated": False}
         self.confirm_rounds: list[dict[str, object]] = []
@@ -165,8 +170,18 @@ class Workspace:
     def confirm_state(self) -> ConfirmState:
         """The state of confirming, at the start if there was no round yet."""
         if self.confirming is None:
-            self.confirming = ConfirmState.start(self.hypotheses, planned_prompts=len(self.confirm_plan))
+            self.confirming = ConfirmState.start(
+                self.hypotheses,
+                planned_prompts=len(self.confirm_plan.backbone),
+                pool=self.confirm_strata(),
+                explored=self.explored_payoffs,
+                fixed=self.config.sampling.strategy == "exhaustive",
+            )
         return self.confirming
+
+    def confirm_strata(self) -> dict[str, int]:
+        """Prompts of the confirm pool by stratum."""
+        return dict(Counter(sorted(prompt.stratum for prompt in self.prompts_of("confirm"))))
 
     def explored_pairs(self) -> list[Pair]:
         """All pairs drawn while exploring, in order."""
@@ -200,7 +215,8 @@ class Workspace:
                 "rounds": [_finite(asdict(evidence)) for evidence in self.exploring.history] if self.exploring is not None else [],
                 "stopped_because": self.stopped_because,
                 "prompts": {
-                    "explore": sum(prompt.pool == "explore" for prompt in self.prompts),
+                    "explore": sum(prompt.pool == "explore" and not prompt.prefix for prompt in self.prompts),
+                    "mined": sum(bool(prompt.prefix) for prompt in self.prompts),
                     "confirm": sum(prompt.pool == "confirm" for prompt in self.prompts),
                     "strata": len({prompt.stratum for prompt in self.prompts}),
                 },

@@ -21,7 +21,7 @@ RISES = (0.0, 0.5, -0.95, 0.0)
 def state_of(rises: tuple[float, ...] = RISES, prompts: int = 150, samples: int = 2) -> ConfirmState:
     world = World(generator("test-conclude"), rises, 0.3)
     plan = plan_confirmation(bank(prompts), 0, len(rises), CONFIG, {prompt.id: samples for prompt in bank(prompts)})
-    return confirm_round(ConfirmState.start(hypotheses(len(rises)), len(plan)), *world.round(list(plan)))
+    return confirm_round(ConfirmState.start(hypotheses(len(rises)), len(plan.backbone)), *world.round(list(plan.backbone)))
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,10 @@ def test_no_difference_is_an_answer() -> None:
 
 
 def test_gate_closes_over_strata_too() -> None:
-    """A stratum with e-value 60 of 3 passes e-BH alone at 0.05; the overall evidence of 8 does not let it through."""
+    """A stratum with e-value 70 of 3 passes e-BH alone at 0.05; the overall evidence of 8 does not let it through."""
     state = RoundState.start(("a", "b", "c"))
     log_wealth = state.log_wealth_strata.copy()
-    log_wealth[0] += np.log(60)
+    log_wealth[0] += np.log(70)
     lucky = replace(state, log_wealth_strata=log_wealth)
     end = conclude(ConfirmState.start([], 0), lucky, CONFIG)
     assert end.divergent == ()
@@ -120,7 +120,7 @@ def test_a_prompt_of_one_stratum_only() -> None:
     alone = [Prompt("only", "a", "confirm")]
     world = World(generator("test-conclude", "one"), (0.5,))
     plan = plan_confirmation(alone, 0, 1, CONFIG, {alone[0].id: 3})
-    end = conclude(confirm_round(ConfirmState.start(hypotheses(1), 1), *world.round(list(plan))), explored(), CONFIG)
+    end = conclude(confirm_round(ConfirmState.start(hypotheses(1), 1), *world.round(list(plan.backbone))), explored(), CONFIG)
     lo, hi = end.findings[0].interval
     assert hi - lo > 1  # one prompt is one unit, whatever the samples
 

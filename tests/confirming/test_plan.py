@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from auto_interventions.confirming import next_requests, plan_confirmation
+from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation
+from auto_interventions.fingerprint import generator
+from auto_interventions.subjects.base import Request
 
-from .worlds import bank, config
+from .worlds import World, bank, config, explored, hypotheses
 
 
 def test_every_prompt_once_from_sample_zero_in_random_order() -> None:
-    plan = plan_confirmation(bank(90), 0, 40, config())
+    plan = plan_confirmation(bank(90), 0, 40, config()).backbone
     assert len({request.prompt.id for request in plan}) == len(plan) == 90
     assert {request.first_sample for request in plan} == {0}
     assert [request.prompt for request in plan] != bank(90)
@@ -24,7 +26,7 @@ def test_order_depends_on_the_seed_alone() -> None:
 
 def test_live_models_are_asked_as_often_as_the_smallest_effect_needs() -> None:
     pairs = {
-        effect: sum(request.samples for request in plan_confirmation(bank(400), 0, 40, config({"smallest_effect": effect})))
+        effect: sum(request.samples for request in plan_confirmation(bank(400), 0, 40, config({"smallest_effect": effect})).backbone)
         for effect in (0.2, 0.05)
     }
     assert 400 <= pairs[0.2] <= 800
@@ -32,28 +34,38 @@ def test_live_models_are_asked_as_often_as_the_smallest_effect_needs() -> None:
 
 
 def test_budget_is_a_cap() -> None:
-    plan = plan_confirmation(bank(400), 300, 40, config(max_texts=700))
+    plan = plan_confirmation(bank(400), 300, 40, config(max_texts=700)).backbone
     assert sum(request.samples for request in plan) == 200
     assert len(plan) == 200  # more prompts before more samples
-    assert plan_confirmation(bank(400), 700, 40, config(max_texts=700)) == ()
-    assert plan_confirmation(bank(3), 0, 0, config()) == ()
-    assert plan_confirmation([], 0, 5, config()) == ()
+    assert plan_confirmation(bank(400), 700, 40, config(max_texts=700)).backbone == ()
+    assert plan_confirmation(bank(3), 0, 0, config()).backbone == ()
+    assert plan_confirmation([], 0, 5, config()).backbone == ()
 
 
 def test_recorded_texts_are_all_used() -> None:
     capacity = {prompt.id: number % 4 for number, prompt in enumerate(bank(40))}
-    plan = plan_confirmation(bank(40), 0, 5, config(), capacity)
+    plan = plan_confirmation(bank(40), 0, 5, config(), capacity).backbone
     assert {request.prompt.id: request.samples for request in plan} == {key: value for key, value in capacity.items() if value}
-    capped = plan_confirmation(bank(40), 0, 5, config(max_texts=40), capacity)
+    capped = plan_confirmation(bank(40), 0, 5, config(max_texts=40), capacity).backbone
     assert sum(request.samples for request in capped) <= 20
 
 
 def test_rounds_slice_the_plan() -> None:
     settings = config(per_round=40)
     plan = plan_confirmation(bank(90), 0, 40, settings)
-    seen = []
-    while requests := next_requests(plan, len(seen), settings):
+    world = World(generator("test-plan", "slices"), (0.0,) * 3)
+    state = ConfirmState.start(hypotheses(3), len(plan.backbone))
+    seen: list[Request] = []
+    while requests := next_round(plan, state, explored(), settings).requests:
         assert len(requests) == 1 or sum(request.samples for request in requests) <= 20
         seen += requests
-    assert tuple(seen) == plan
-    assert len(next_requests(plan, 0, config(per_round=1))) == 1
+        state = confirm_round(state, *world.round(requests))
+    assert tuple(seen) == plan.backbone
+
+
+def test_exhaustive_asks_all_at_once() -> None:
+    settings = config(per_round=40, strategy="exhaustive", max_texts=900)
+    plan = plan_confirmation(bank(90), 0, 3, settings)
+    whole = next_round(plan, ConfirmState.start(hypotheses(3), len(plan.backbone)), explored(), settings)
+    assert whole.requests == list(plan.backbone)
+    assert sum(request.samples for request in whole.requests) == 450

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from auto_interventions.exploring import RoundBatch, RoundState, run_round
 from auto_interventions.exploring.state import _chunks
@@ -84,19 +84,20 @@ def test_the_first_chunk_only_trains_and_samples_of_a_prompt_stay_together() -> 
 
 
 def test_a_bet_is_a_function_of_the_past() -> None:
-    """Changing the last chunk's pairs changes no earlier bet: growth before it is the same."""
+    """Swapping the texts of the last chunk's pairs mirrors that chunk's payoffs and changes no earlier one."""
     random = generator("test-state", "past")
     batch = World(random, 1.0).batch(bank(), samples=1)
     last = _chunks(batch.pairs, 0, (0, 0))[-1]
-    changed = batch.differences.toarray()
-    changed[last] = 0  # ties: no bet
-    without = run_round(RoundState.start(STRATA), RoundBatch(batch.pairs, csr_matrix(changed)), CONFIG)
-    rest = np.setdiff1d(np.arange(len(batch.pairs)), last)
-    order = [row for chunk in _chunks(batch.pairs, 0, (0, 0)) for row in chunk]
-    assert order[-len(last) :] == list(last)
-    assert without.overall.log_e != 0
-    earlier = csr_matrix(vstack([without.differences])[: len(rest)])
-    np.testing.assert_allclose(earlier.toarray(), batch.differences.toarray()[order[: len(rest)]])
+    signs = np.ones(len(batch.pairs))
+    signs[last] = -1
+    swapped = csr_matrix(batch.differences.multiply(signs[:, None]))
+    one, other = (
+        run_round(RoundState.start(STRATA), RoundBatch(batch.pairs, differences), CONFIG) for differences in (batch.differences, swapped)
+    )
+    for row, drawn in enumerate(batch.pairs):
+        if drawn.prompt.id in one.payoffs:
+            assert other.payoffs[drawn.prompt.id][1] == pytest.approx(signs[row] * one.payoffs[drawn.prompt.id][1])
+    assert one.overall.log_e != other.overall.log_e
 
 
 def test_it_is_a_fold_of_frozen_states() -> None:
@@ -112,8 +113,8 @@ def test_it_is_a_fold_of_frozen_states() -> None:
     assert one.texts == 4 * sum(SIZES)
     assert set(one.drawn.values()) == {2}
     np.testing.assert_array_equal(one.pairs_by_stratum, 2 * np.array(SIZES))
-    assert one.differences is not None
-    assert one.differences.shape == (2 * sum(SIZES), DIMENSIONS)
+    assert one.columns == DIMENSIONS
+    assert sum(count for count, _, _ in one.payoffs.values()) == one.bets_by_stratum.sum()
 
 
 def test_evidence_of_a_round_is_plain() -> None:

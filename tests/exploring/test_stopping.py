@@ -45,3 +45,18 @@ def test_other_ends_say_which() -> None:
     assert "max_texts" in str(why_stop(explored([()] * 5, evidence=0.0), config(max_texts=1000)))
     assert "no prompt" in str(why_stop(explored([()], evidence=0.0), SETTINGS, exhausted=True))
     assert why_stop(RoundState.start(STRATA), SETTINGS) is None
+
+
+def test_nothing_left_stops() -> None:
+    state = explored([()] * 2, evidence=0.0)
+    quiet = np.tile([400.0, 0.0, 4.0], (len(STRATA), 1))
+    assert "nothing is left" in str(why_stop(replace(state, payoffs_by_stratum=quiet), SETTINGS))
+    loud = quiet.copy()
+    loud[2] = [400.0, 30.0, 20.0]
+    assert why_stop(replace(state, payoffs_by_stratum=loud), SETTINGS) is None
+
+
+def test_exhaustive_has_one_round() -> None:
+    state = replace(explored([()], evidence=0.0), texts=5000)
+    assert "at once" in str(why_stop(state, config(strategy="exhaustive", max_texts=100_000)))
+    assert why_stop(RoundState.start(STRATA), config(strategy="exhaustive")) is None

@@ -1,0 +1,110 @@
+"""Where confirming looks, besides everywhere: focused pairs, and what a sentence starts with.
+
+The *backbone* of confirming is a random order of the confirm pool's prompts: it carries the sizes of effects. *Focused* pairs are drawn
+in the strata where undecided sentences gain most: they carry evidence. Any rule that looks at the past only keeps the e-values valid, for
+under the null the two texts of a pair are exchangeable at whatever prompt.
+
+Votes.  In stratum s sentence h has paid payoffs with mean m and second moment v (explored and confirmed pairs together, shrunk towards all
+strata, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs = λm − λ²v/2, λ = min(1, m/v) nats a pair
+there. A sentence votes for the strata in proportion to their prompts × G². Votes are weighed by (share of the error budget) × (nats a pair)
+/ (nats still needed): pairs go where decisions are cheapest. Sentences that the pairs left could not decide do not vote. If the vote is
+hardly better than looking everywhere (`WORTH`), nothing is focused.
+
+Starting capital.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and
+where on the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang &
+Ramdas 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from auto_interventions.fingerprint import generator
+from auto_interventions.inference.betting import betting_grid
+from auto_interventions.records import FloatArray, Hypothesis
+
+FOCUSED = 2 / 3  # of a round, while focusing pays
+WORTH = 1.5  # times the gain everywhere
+_PRIOR = 4.0  # pairs
+_HOPE = 0.5  # of the nats that are needed must be within reach
+_EVEN = 0.3  # of the error budget is shared evenly, whatever exploring showed
+_CANDIDATES = 1000.0  # sentences that a proposal had to beat
+_REVERSED = 0.15  # of the capital bets against the direction that exploring showed
+_FORWARD_EVEN = 0.4
+_KERNEL = 0.2
+
+
+def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
+    """(H,) shares of the error budget by what exploring showed: in part even, the rest in proportion to min(1, exp(evidence) / 1000).
+
+    >>> from dataclasses import replace
+    >>> plain = Hypothesis("a", None, "base", "own", 0)
+    >>> shares_of([plain, replace(plain, statement="b", evidence=20.0)]).round(2)
+    array([0.15, 0.85])
+    """
+    count = len(hypotheses)
+    odds = np.minimum(1.0, np.exp([min(hypothesis.evidence, 50.0) for hypothesis in hypotheses]) / _CANDIDATES)
+    return _EVEN / max(count, 1) + (1 - _EVEN) * odds / max(odds.sum(), 1e-300)
+
+
+def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:
+    """(H, K) log-capital, each row adding up to 1: most of it in the explored direction, near the stake that would have won there.
+
+    `explored`: (H, 3) number, sum and sum of squares of the payoffs while exploring; no payoffs give the even grid.
+    """
+    grid = betting_grid(two_sided=True)
+    wealth = np.full((len(hypotheses), len(grid)), 1 / len(grid))
+    for row, hypothesis in enumerate(hypotheses):
+        count, total, squares = explored[row]
+        if not count:
+            continue
+        sign = 1.0 if hypothesis.more_in == "intervention" else -1.0
+        stake = float(np.clip(sign * total / (squares + 2.0), 0.0, 1.0))  # two payoffs of doubt
+        kernel = np.where(grid * sign > 0, np.exp(-((np.abs(grid) - stake) ** 2) / (2 * _KERNEL**2)), 0.0)
+        forward = (grid * sign > 0) / (len(grid) / 2)
+        wealth[row] = _REVERSED * (grid * sign < 0) / (len(grid) / 2)
+        wealth[row] += (1 - _REVERSED) * (_FORWARD_EVEN * forward + (1 - _FORWARD_EVEN) * kernel / kernel.sum())
+    return np.log(wealth)
+
+
+def focus_of(
+    seen: FloatArray, sizes: FloatArray, needed: FloatArray, shares: FloatArray, pairs_left: int, seed: tuple[int, int]
+) -> FloatArray | None:
+    """(S,) how focused pairs should be spread over the strata; None if focusing would not pay.
+
+    Args:
+        seen: (H, S, 3) number, sum and sum of squares of each sentence's payoffs in each stratum.
+        sizes: (S,) prompts of the pool in each stratum.
+        needed: (H,) nats that each sentence still needs; ≤ 0 = decided.
+        shares: (H,) of the error budget.
+        pairs_left: pairs that the budget still allows.
+        seed: of the Thompson draws.
+    """
+    population = sizes / sizes.sum()
+    gains = _gains(seen, seed)
+    undecided = (needed > 0) & (gains.max(axis=1, initial=0.0) * pairs_left >= _HOPE * needed)
+    if not undecided.any():
+        return None
+    gains, needed, shares = gains[undecided], needed[undecided], shares[undecided]
+    votes = population * gains**2
+    votes /= votes.sum(axis=1, keepdims=True)
+    weight = shares * (votes * gains).sum(axis=1) / needed
+    weight /= weight.sum()
+    focus = np.asarray(weight @ votes, dtype=np.float64)
+    return focus if weight @ (gains @ focus) > WORTH * (weight @ (gains @ population)) else None
+
+
+def _gains(seen: FloatArray, seed: tuple[int, int]) -> FloatArray:
+    """(H, S) nats a pair that a Thompson draw promises each sentence in each stratum, in the direction that it leans to."""
+    whole = seen.sum(axis=1)  # (H, 3)
+    count = np.maximum(whole[:, 0], 1.0)
+    sign = np.where(whole[:, 1] < 0, -1.0, 1.0)
+    mean, second = np.abs(whole[:, 1]) / count, np.maximum(whole[:, 2] / count, 1e-6)
+    weight = seen[..., 0] + _PRIOR
+    means = (sign[:, None] * seen[..., 1] + _PRIOR * mean[:, None]) / weight
+    seconds = (seen[..., 2] + _PRIOR * second[:, None]) / weight
+    draws = generator("confirm focus", *seed).standard_normal(means.shape)
+    means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
+    stakes = np.minimum(1.0, means / seconds)
+    return np.maximum(stakes * means - stakes**2 * seconds / 2, 1e-9)

@@ -1,0 +1,119 @@
+"""Focused pairs find what is narrow sooner, and change neither error rates nor the meaning of intervals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation, validated
+from auto_interventions.confirming.focus import focus_of, shares_of, starting_wealth
+from auto_interventions.fingerprint import generator
+from auto_interventions.inference.betting import log_e_values
+
+from .worlds import World, bank, config, explored, hypotheses
+
+STRATA = tuple(f"s{number}" for number in range(20))
+POOL = dict.fromkeys(STRATA, 10)
+ALPHA = 0.05
+
+
+def audits(
+    name: str, count: int, rises: tuple[float, ...], where: tuple[str, ...], base: float, strategy: str = "active"
+) -> list[list[ConfirmState]]:
+    """Confirmations on 20 strata of ten prompts; exploring saw `explored_pairs` a stratum, drawn from the same world."""
+    settings = config(per_round=120, max_texts=1600, strategy=strategy)
+    runs: list[list[ConfirmState]] = []
+    for number in range(count):
+        world = World(generator("test-focus", name, number), rises, base, where)
+        plan = plan_confirmation(bank(200, STRATA), 0, len(rises), settings)
+        seen = _explored(world, len(rises))
+        state = ConfirmState.start(hypotheses(len(rises)), len(plan.backbone), POOL, seen)
+        states: list[ConfirmState] = []
+        while (round := next_round(plan, state, explored(), settings)).requests:
+            state = confirm_round(state, *world.round(round.requests), round.backbone_pairs)
+            states.append(state)
+        runs.append(states)
+    return runs
+
+
+def _explored(world: World, sentences: int) -> np.ndarray:
+    rise = np.array(world.rises)[:, None] * np.array([name in world.where for name in STRATA])
+    pairs = 12
+    gained = world.random.binomial(pairs, np.clip(world.base + rise, 0, 1)) - world.random.binomial(
+        pairs, world.base, (sentences, len(STRATA))
+    )
+    return np.stack([np.full(gained.shape, float(pairs)), gained, np.abs(gained) + 1.0], axis=-1)
+
+
+def test_a_narrow_change_is_validated_with_fewer_texts() -> None:
+    rises, where = (0.5, *(0.0,) * 15), STRATA[:2]
+    needed: dict[str, list[int]] = {}
+    for strategy in ("active", "uniform"):
+        runs = audits("narrow", 12, rises, where, 0.02, strategy)
+        looks = [[len(state.pairs) for state in states if validated(state, explored(), ALPHA)[0]] for states in runs]
+        needed[strategy] = [look[0] if look else 2000 for look in looks]
+    assert np.median(needed["active"]) < 0.6 * np.median(needed["uniform"])
+
+
+def test_focused_looks_keep_the_error_rate() -> None:
+    wrong = [any(validated(state, explored(), ALPHA).any() for state in states) for states in audits("null", 80, (0.0,) * 12, STRATA, 0.15)]
+    assert np.mean(wrong) <= ALPHA + 2.5 * np.sqrt(ALPHA * (1 - ALPHA) / 80)
+
+
+def test_intervals_mean_the_pool_although_narrow_strata_were_asked_more() -> None:
+    """A rise of 0.5·(1 − rate) in 2 of 20 strata is 0.049 over the pool; prompts asked more often do not count more."""
+    missed, points, focused = 0, [], []
+    for states in audits("cover", 50, (0.5, *(0.0,) * 5), STRATA[:2], 0.02):
+        effect = states[-1].effect(0, ALPHA)
+        missed += not effect.interval[0] <= 0.049 <= effect.interval[1]
+        points.append(effect.difference)
+        focused.append((~states[-1].backbone).mean())
+    assert np.mean(focused) > 0.2
+    assert missed / 50 <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 50)
+    assert abs(np.mean(points) - 0.049) < 0.01
+
+
+def test_nothing_is_asked_twice_and_recorded_texts_are_kept_for_the_backbone() -> None:
+    settings = config(per_round=60, max_texts=400)
+    capacity = {prompt.id: 3 for prompt in bank(200, STRATA)}
+    world = World(generator("test-focus", "recorded"), (0.6, 0.0), 0.02, STRATA[:1])
+    plan = replace(plan_confirmation(bank(200, STRATA), 0, 2, settings, capacity), pairs=600)
+    state = ConfirmState.start(hypotheses(2), len(plan.backbone), POOL, _explored(world, 2))
+    while (round := next_round(plan, state, explored(), settings)).requests:
+        state = confirm_round(state, *world.round(round.requests), round.backbone_pairs)
+    assert max(state.drawn.values()) <= 3
+    assert state.backbone_prompts == 200
+
+
+def test_shares_add_up_and_favour_what_exploring_showed() -> None:
+    some = [replace(one, evidence=value) for one, value in zip(hypotheses(4), (0.0, 3.0, 9.0, 40.0), strict=True)]
+    shares = shares_of(some)
+    assert shares.sum() == pytest.approx(1.0)
+    assert list(np.argsort(shares, kind="stable")) == [0, 1, 2, 3]
+    assert shares.min() >= 0.3 / 4
+    np.testing.assert_allclose(shares_of(hypotheses(5)), 0.2)
+    assert shares_of([]).shape == (0,)
+
+
+def test_starting_capital_is_one_whatever_was_explored() -> None:
+    explored_sums = np.array([[0.0, 0.0, 0.0], [50.0, 20.0, 20.0], [50.0, -3.0, 30.0]])
+    wealth = starting_wealth(hypotheses(3), explored_sums)
+    np.testing.assert_allclose(log_e_values(wealth), 0.0, atol=1e-12)
+    assert wealth[1].argmax() > wealth.shape[1] // 2, "the explored direction is `intervention`"
+
+
+def test_no_focus_where_it_would_not_pay() -> None:
+    even = np.tile(np.array([20.0, 4.0, 5.0]), (2, 10, 1))
+    sizes, needed, shares = np.full(10, 5.0), np.array([6.0, 6.0]), np.array([0.5, 0.5])
+    pays = [focus_of(even, sizes, needed, shares, 500, (0, seed)) is not None for seed in range(20)]
+    assert np.mean(pays) < 0.5
+    narrow = even.copy()
+    narrow[:, 1:] = [20.0, 0.0, 0.4]
+    focus = focus_of(narrow, sizes, needed, shares, 500, (0, 0))
+    assert focus is not None
+    assert focus[0] > 0.4
+    assert focus.sum() == pytest.approx(1.0)
+    assert focus_of(narrow, sizes, np.zeros(2), shares, 500, (0, 0)) is None, "all decided"
+    assert focus_of(narrow, sizes, np.full(2, 1e9), shares, 500, (0, 0)) is None, "out of reach"
