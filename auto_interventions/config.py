@@ -123,7 +123,7 @@ class SamplingConfig(Part):
     """Share of `max_texts` that is kept for confirming."""
     prefixes_after: Positive | None = 8
     """Once every exploring prompt of a stratum was asked this often and more are wanted, beginnings of its most telling texts become new
-    prompts (live models only; docs/prompts.md); null: never."""
+    prompts (live models only, and not where sampling is uniform or exhaustive; docs/prompts.md); null: never."""
     samples_per_prompt: Positive = 1
     """Texts of each model for a prompt drawn in a round; recorded texts may hold fewer."""
     temperature: Annotated[float, Field(gt=0)] = 1.0

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from auto_interventions.clustering.threads import one_thread
+from auto_interventions.config import AuditConfig
 from auto_interventions.errors import PromptError
 from auto_interventions.exploring import RoundBatch, RoundState
 from auto_interventions.prompts import beginning, capped, free_prompts, mine_prefixes
@@ -52,12 +53,11 @@ def grow(where: Workspace, strata: Collection[int] | None = None) -> int:
     """Adds prompts with mined prefixes to the explore pool; how many.
 
     They go to those of `strata` (numbers in the exploring state; None: all) in which every exploring prompt was asked
-    `sampling.prefixes_after` times or more; they belong to the stratum, or the part of it, that they were mined in. Recorded texts cannot
-    go on from a prefix, so with them nothing is added.
+    `sampling.prefixes_after` times or more; they belong to the stratum, or the part of it, that they were mined in. Nothing is added where
+    sampling is to be even (uniform, exhaustive), or from recorded texts, which cannot go on from a prefix.
     """
     config, state = where.config, where.explore_state()
-    recorded = config.base.texts is not None or config.intervention.texts is not None
-    if config.sampling.prefixes_after is None or state.discriminator is None or recorded:
+    if config.sampling.prefixes_after is None or state.discriminator is None or not _can_grow(config):
         return 0
     pool = where.prompts_of("explore")
     sizes = _dry(state, pool, config.sampling.prefixes_after)
@@ -71,6 +71,11 @@ def grow(where: Workspace, strata: Collection[int] | None = None) -> int:
         counts.embeddings_computed += where.encoder.computed - computed
         counts.embeddings_cached += where.encoder.cached - cached
         return sum(_admit(where, stratum, prompts) for stratum, prompts in mined.items())
+
+
+def _can_grow(config: AuditConfig) -> bool:
+    even = config.sampling.strategy in ("uniform", "exhaustive")
+    return not even and config.base.texts is None and config.intervention.texts is None
 
 
 def _dry(state: RoundState, pool: Sequence[Prompt], after: int) -> dict[int, int]:

@@ -11,7 +11,9 @@ import pytest
 from auto_interventions import stages
 from auto_interventions.config import AuditConfig
 from auto_interventions.records import ROLES, Prompt
+from auto_interventions.runs import load_run
 from auto_interventions.stages.growing import FEWEST_NEW, grow
+from auto_interventions.stages.order import order
 from auto_interventions.stages.workspace import Workspace
 
 PROMPTS = 24
@@ -121,10 +123,55 @@ def test_the_same_audit_mines_the_same(demo: Path, tmp_path: Path, grown: tuple[
         assert mined(where) == mined(grown[0])
 
 
-def test_never_when_it_is_switched_off(demo: Path, tmp_path: Path) -> None:
-    sampling = {"max_texts": 2000, "initial": 200, "max_new_tokens": 16, "prefixes_after": None}
+@pytest.mark.parametrize("more", [{"prefixes_after": None}, {"strategy": "uniform"}, {"prefixes_after": 9}], ids=str)
+def test_never_when_it_is_switched_off_or_sampling_is_even_or_not_yet_dry(demo: Path, tmp_path: Path, more: dict[str, object]) -> None:
+    sampling = {"max_texts": 2000, "initial": 200, "max_new_tokens": 16, **more}
     with Workspace.create(config(demo, tmp_path, sampling=sampling), tmp_path / "run") as where:
         stages.prepare(where)
         explore(where, 0)
         assert grow(where) == 0
         assert mined(where) == []
+
+
+def test_only_in_the_strata_that_are_named(demo: Path, tmp_path: Path) -> None:
+    with Workspace.create(config(demo, tmp_path), tmp_path / "run") as where:
+        stages.prepare(where)
+        explore(where, 0)
+        where.prompts = tuple(prompt for prompt in where.prompts if not prompt.prefix)
+        sea = where.explore_state().strata.index("sea")
+        assert grow(where, {sea}) == len(mined(where)) > 0
+        assert {prompt.stratum for prompt in mined(where)} == {"sea"}
+
+
+def test_what_is_mined_in_a_part_of_a_stratum_belongs_to_it(demo: Path, tmp_path: Path) -> None:
+    with Workspace.create(config(demo, tmp_path), tmp_path / "run") as where:
+        stages.prepare(where)
+        explore(where, 0)
+        where.prompts = tuple(prompt for prompt in where.prompts if not prompt.prefix)
+        state = where.explore_state()
+        sea = [prompt for prompt in where.prompts_of("explore") if prompt.stratum == "sea"]
+        state = state.split(state.strata.index("sea"), [("sea › a", sea[::2]), ("sea › b", sea[1::2])])
+        where.exploring = state
+        part = state.strata.index("sea › b")
+        assert grow(where, {part}) > 0
+        assert {prompt.text for prompt in mined(where)} <= {prompt.text for prompt in sea[1::2]}
+        assert set(where.explore_state().tree.leaf_of(mined(where)).tolist()) == {part}
+        explore(where, 1)
+
+
+def test_an_audit_of_a_small_bank_grows_by_itself_and_confirms_on_its_own_prompts(demo: Path, tmp_path: Path) -> None:
+    sampling = {"max_texts": 1200, "initial": 200, "per_round": 120, "rounds": 4, "max_new_tokens": 32, "prefixes_after": 6}
+    with Workspace.create(config(demo, tmp_path, sampling=sampling), tmp_path / "run") as where:
+        order(stages, where)
+    done = load_run(tmp_path / "run")
+    begun = done.texts[done.texts["prefix"] != ""]
+    assert len(begun)
+    assert set(begun["pool"]) == {"explore"}
+    confirmed = done.texts[done.texts["pool"] == "confirm"]
+    bank = {json.loads(line)["prompt"] for line in (tmp_path / "prompts.jsonl").read_text(encoding="utf-8").splitlines()}
+    assert set(confirmed["prompt"]) <= bank
+    assert not set(confirmed["prompt"]) & set(done.texts[done.texts["pool"] == "explore"]["prompt"])
+    assert done.run["prompts"]["mined"] >= begun["prompt_id"].nunique() >= FEWEST_NEW
+    assert (done.run["prompts"]["explore"], done.run["prompts"]["confirm"]) == (PROMPTS // 2, PROMPTS // 2)
+    assert done.findings["overall"]["verdict"] == "different"
+    assert any("lighthouse" in one["statement"] for one in done.findings["findings"] if one["status"] == "validated")
