@@ -131,10 +131,12 @@ class DensityPartition:
         after = replace(self, step=self.step + 1, mass=self.mass + added, sample=sample, keys=keys, learned=self.learned + len(vectors))
         return after.looked_again(wanted) if after.learned >= _AGAIN * self.look.learned else after
 
-    def polished(self, vectors: FloatMatrix, seed: int, weights: FloatArray | None = None) -> DensityPartition:
-        """See `Partition.polished`: one more look, at a sample of `vectors` by their weights; as many clusters as before at most."""
+    def polished(self, vectors: FloatMatrix, seed: int, weights: FloatArray | None = None, thorough: bool = True) -> DensityPartition:
+        """See `Partition.polished`: one more look, at a sample of `vectors` by their weights; as many clusters as before at most. Nothing
+        if not thorough.
+        """
         check_vectors(vectors, self.sample.shape[1])
-        if not len(vectors):
+        if not len(vectors) or not thorough:
             return self
         weights = check_weights(weights, len(vectors))
         none = (np.empty((0, vectors.shape[1]), dtype=np.float32), np.empty(0))

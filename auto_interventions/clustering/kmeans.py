@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from auto_interventions.clustering.partition import check_vectors, check_weights, closeness, distances_in_chunks, squared_distances
+from auto_interventions.clustering.swapping import swaps
 from auto_interventions.clustering.threads import one_thread
 from auto_interventions.errors import ClusteringError
 from auto_interventions.fingerprint import generator, seed_of
@@ -25,6 +26,8 @@ _START_LIMIT = 30_000  # vectors that start it; the others are learned in chunks
 _PER_CLUSTER = 40  # vectors a cluster that start it, where there are more clusters than that needs
 _MANY_STARTS_LIMIT = 50_000_000  # vectors × clusters × dimensions; below, ten starts take well under a second
 _LLOYD_LIMIT = 10_000_000_000  # the same; below, an iteration of Lloyd's takes about half a second
+_SWEEPS = 8  # of swaps at most
+_PAYS = 0.001  # of the inertia: a sweep that saves less is the last, and does not count
 _PASSES = 2  # over more vectors than that
 _CHUNK = 16_384  # vectors a mini-batch at least
 _EXPECTED = 10.0  # a centroid is dead if it draws none where so many were to be expected: by chance once in 22,000
@@ -102,8 +105,11 @@ class KMeansPartition:
             learned = replace(grown, centroids=_mini_batches(grown, vectors, weights, random)).weighed(vectors, weights)
         return replace(learned, mass=grown.mass + learned.mass)
 
-    def polished(self, vectors: FloatMatrix, seed: int, weights: FloatArray | None = None, iterations: int = 100) -> KMeansPartition:
-        """See `Partition.polished`: Lloyd's algorithm, at most `iterations`; two passes of mini-batches where there are too many vectors.
+    def polished(
+        self, vectors: FloatMatrix, seed: int, weights: FloatArray | None = None, thorough: bool = True, iterations: int = 100
+    ) -> KMeansPartition:
+        """See `Partition.polished`: Lloyd's algorithm, at most `iterations`, and swaps (`swapping`), up to eight sweeps of them or one; two
+        passes of mini-batches where there are too many vectors.
 
         Clusters that hold no vector are drawn anew first. `mass` is then exactly that of `vectors`.
         """
@@ -117,12 +123,28 @@ class KMeansPartition:
             if vectors.size * self.clusters <= _LLOYD_LIMIT:
                 start = start._reborn(np.flatnonzero(start.weighed(vectors, weights).mass == 0), vectors, weights, random)
                 polished = replace(start, centroids=_lloyd(start.centroids, vectors, weights, iterations))
+                polished = polished._swapped(np.asarray(vectors, dtype=np.float32), weights, _SWEEPS if thorough else 1, iterations)
             else:
                 polished = start
                 for _ in range(_PASSES):
                     fresh = replace(polished, mass=np.zeros(self.clusters))
                     polished = replace(start, centroids=_mini_batches(fresh, vectors, weights, random))
             return polished.weighed(vectors, weights)
+
+    def _swapped(self, vectors: FloatMatrix, weights: FloatArray, sweeps: int, iterations: int) -> KMeansPartition:
+        """After swaps that pay, each sweep followed by Lloyd's algorithm; a swapped cluster died, and one was born in its row."""
+        best = self
+        for _ in range(sweeps if self.clusters > 1 else 0):
+            removed, split, kept, new, inertia = swaps(best.centroids, vectors, weights)
+            if not len(removed):
+                break
+            centroids, born = best.centroids.copy(), best.born.copy()
+            centroids[split], centroids[removed], born[removed] = kept, new, self.step
+            moved = replace(best, centroids=_lloyd(centroids, vectors, weights, iterations), born=born)
+            if not moved.nearest(vectors)[1] @ weights < (1 - _PAYS) * inertia:
+                break
+            best = moved
+        return best
 
     def weighed(self, vectors: FloatMatrix, weights: FloatArray) -> KMeansPartition:
         """The same the mass of `vectors` and of no others."""
@@ -187,7 +209,9 @@ def kmeans(
             rows = np.sort(generator("kmeans start", seed, len(rows)).choice(rows, limit, replace=False))
         started = KMeansPartition.at(_started(np.asarray(vectors[rows], dtype=np.float32), clusters, seed, weights[rows], iterations))
         whole = len(rows) == len(vectors)
-        return _largest_first(started.weighed(vectors, weights) if whole else started.polished(vectors, seed, weights, iterations))
+        return _largest_first(
+            started.weighed(vectors, weights) if whole else started.polished(vectors, seed, weights, iterations=iterations)
+        )
 
 
 def _started(vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray, iterations: int) -> FloatMatrix:

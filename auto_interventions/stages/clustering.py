@@ -16,8 +16,9 @@ from auto_interventions.stages.workspace import Workspace
 TEXTS_PER_CLUSTER = 5
 # Texts whose labels of two rounds are compared, whatever was drawn.
 COMPARED = 2_000
-# Vectors × clusters × dimensions up to which a round ends with a look at all vectors: about 0.3 s.
-POLISH_LIMIT = 300_000_000
+# Vectors × clusters × dimensions up to which a round ends with a look at all vectors: a thorough one the first round, about a second,
+# so that the clusters which later rounds bet on are good ones; a light one later, about 0.2 s.
+FIRST_LIMIT, LATER_LIMIT = 300_000_000, 100_000_000
 
 
 def cluster(where: Workspace, round: int) -> Counts:
@@ -41,9 +42,10 @@ def cluster(where: Workspace, round: int) -> Counts:
         where.cluster_changes = evidence
         if partition is None:
             return {"clusters": 0}
-        dimension = where.vectors[round][0].shape[1]
-        if 2 * seen * partition.clusters * dimension <= POLISH_LIMIT and previous is not None:
-            partition = partition.polished(all_vectors(where), where.config.sampling.seed, _of_both(text_weights(where)))
+        work = 2 * seen * partition.clusters * where.vectors[round][0].shape[1]
+        if work <= (LATER_LIMIT if previous is not None else FIRST_LIMIT):
+            weights = _of_both(text_weights(where))
+            partition = partition.polished(all_vectors(where), where.config.sampling.seed, weights, thorough=previous is None)
         where.partition = partition
         _describe(where, previous, round)
     return {"clusters": living(partition)}

@@ -132,7 +132,7 @@ def test_intervals_shrink_with_the_prompts() -> None:
 
 def test_identical_models_are_called_changed_in_at_most_alpha_of_audits_peeking_under_greedy_sampling() -> None:
     """Each round goes to the strata where the clusters so far seem to differ most, and is looked at: any look counts."""
-    audits = 100
+    audits = 60
     false = 0
     for audit in range(audits):
         random = np.random.default_rng(audit)

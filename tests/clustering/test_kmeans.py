@@ -121,6 +121,20 @@ def test_a_dead_centroid_is_drawn_anew_and_counted() -> None:
     assert stability(polished.assign(vectors), labels) == 1.0
 
 
+def test_polishing_moves_a_centroid_from_where_two_share_a_cluster_to_where_two_clusters_share_one() -> None:
+    vectors, labels = blobs(6, 100)
+    means = np.stack([vectors[labels == label].mean(axis=0) for label in range(6)])
+    # Clusters 0 and 1 share a centroid, cluster 5 has two: Lloyd's algorithm stays there.
+    bad = np.concatenate([[(means[0] + means[1]) / 2], means[2:], means[5:] + 0.01]).astype(np.float32)
+    stuck = KMeansPartition.at(bad)
+    polished = stuck.polished(vectors, seed=0)
+    assert stability(polished.assign(vectors), labels) == 1.0
+    assert turnover(stuck, polished) == (1, 1)
+    assert stability(stuck.polished(vectors, seed=0, thorough=False).assign(vectors), labels) == 1.0
+    again = polished.polished(vectors, seed=0)
+    assert turnover(polished, again) == (0, 0)
+
+
 def test_polishing_leaves_each_centroid_the_mean_of_its_texts() -> None:
     vectors = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32)
     weights = np.random.default_rng(1).uniform(0.1, 3, 500)
