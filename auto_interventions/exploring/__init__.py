@@ -4,7 +4,7 @@ from auto_interventions.exploring.active import Active, allocation_of
 from auto_interventions.exploring.allocation import Allocation, Uniform, pairs_wanted
 from auto_interventions.exploring.boundary import Boundary
 from auto_interventions.exploring.discriminator import Discriminator
-from auto_interventions.exploring.divergence import Divergence
+from auto_interventions.exploring.divergence import Divergence, expected_growth
 from auto_interventions.exploring.features import text_features
 from auto_interventions.exploring.splitting import split_mixed
 from auto_interventions.exploring.state import RoundBatch, RoundState, run_round
@@ -22,6 +22,7 @@ __all__ = [
     "Strata",
     "Uniform",
     "allocation_of",
+    "expected_growth",
     "pairs_wanted",
     "run_round",
     "split_mixed",

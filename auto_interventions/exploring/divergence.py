@@ -6,7 +6,8 @@ In a stratum whose payoffs have mean m and second moment v, a bettor who knew bo
 
 Both are estimated with shrinkage towards all strata together (`_PRIOR` pairs' worth), and m is drawn from its approximate posterior
 (Thompson 1933; Russo & Van Roy 2018): so a stratum seen in few pairs still gets its chance. The focused part of the round is split in
-proportion to G over strata that are undecided (not yet in e-BH's set) and not retired.
+proportion to G over strata that are not retired; those that are decided (in e-BH's set) count a fifth, for their difference is still to
+be named.
 
 Retired: at least 3 / d bets, d = `smallest_effect`, and even the upper end of the growth, (t + 2)² / 2n with t = max(0, mean / standard
 error), below d / 2. A behaviour that only one model has, in a share d of its texts, shows in 3/d pairs with probability 95% (rule of
@@ -34,6 +35,7 @@ EXPLORATION = 0.3
 _PRIOR = 6.0
 _PROMPT_PRIOR = 3.0
 _SURE = 2.0
+_DECIDED = 0.2  # a decided stratum still has its difference to be named
 
 
 class Divergence:
@@ -69,7 +71,7 @@ def focus(pool: PromptPool, state: RoundState, gains: FloatArray, pairs: int) ->
 
 
 def expected_growth(state: RoundState, config: AuditConfig) -> FloatArray:
-    """(S,) nats a pair that a Thompson draw promises in each stratum that has no parts; 0 where it is decided, retired or losing."""
+    """(S,) nats a pair that a Thompson draw promises in each stratum that has no parts, less where it is decided; 0 where retired."""
     sums = state.payoffs_by_stratum
     roots = sums[: state.tree.roots].sum(axis=0)
     if not roots[0] or not roots[2]:
@@ -79,7 +81,7 @@ def expected_growth(state: RoundState, config: AuditConfig) -> FloatArray:
     likely = np.maximum(mean + draws * np.sqrt(second / (sums[:, 0] + _PRIOR)), 0.0)
     stake = np.minimum(1.0, likely / second)
     gains = stake * likely - stake**2 * second / 2
-    gains[list(state.divergent(config.inference.alpha))] = 0.0
+    gains[list(state.divergent(config.inference.alpha))] *= _DECIDED
     gains[retired(state, config) | state.tree.is_split] = 0.0
     return gains
 

@@ -3,6 +3,8 @@ time)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from auto_interventions.config import AuditConfig
 from auto_interventions.exploring.allocation import pairs_wanted
 from auto_interventions.exploring.divergence import retired
@@ -13,21 +15,23 @@ SETTLED_ROUNDS = 3  # the set of divergent strata must stay the same over this m
 STABLE = 0.8  # adjusted Rand index between the partitions of two rounds
 
 
-def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False) -> str | None:
+def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False, named: Callable[[], bool] | None = None) -> str | None:
     """Why exploring should end now, as a clause for the report; None to go on.
 
     Args:
         exhausted: the allocation has no prompt left to ask.
+        named: whether some sentence describes the difference well enough to be confirmed; asked only where the evidence is settled, for
+            then it is too early to stop before there is one. None: not asked.
     """
     if config.sampling.strategy == "exhaustive" and state.round:
         return f"all {state.texts} texts of exploring were drawn at once, as `strategy: exhaustive` asks"
-    if _settled(state, config.inference.alpha):
+    if _settled(state, config.inference.alpha) and (named is None or named()):
         divergent = len(state.history[-1].divergent)
         return (
             f"the evidence is settled: the models differ, and the same {divergent} of {len(state.strata)} strata stood out "
             f"for {SETTLED_ROUNDS} rounds"
         )
-    if state.round and _nothing_left(state, config):
+    if state.round and _nothing_left(state, config) and (named is None or not state.history[-1].divergent or named()):
         return (
             f"nothing is left to find: each of {state.tree.roots} strata either stood out or was looked at long enough to say that no "
             f"difference of {100 * config.inference.smallest_effect:g} points shows in it"
@@ -51,11 +55,12 @@ def _settled(state: RoundState, alpha: float) -> bool:
 
 
 def _nothing_left(state: RoundState, config: AuditConfig) -> bool:
-    """Every smallest stratum is decided (itself or one that holds it) or retired."""
+    """Every smallest stratum was looked at often enough (`divergence.retired`), and is decided (itself or one that holds it) or retired."""
     decided = set(state.divergent(config.inference.alpha))
     quiet = retired(state, config)
     leaves = [stratum for stratum, split in enumerate(state.tree.is_split.tolist()) if not split]
-    return all(quiet[leaf] or decided & _lineage(state, leaf) for leaf in leaves)
+    looked = state.payoffs_by_stratum[:, 0] >= 3 / config.inference.smallest_effect
+    return all(quiet[leaf] or (looked[leaf] and decided & _lineage(state, leaf)) for leaf in leaves)
 
 
 def _lineage(state: RoundState, stratum: int) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auto_interventions.hypotheses import propose as propose_hypotheses
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
+from auto_interventions.records import Hypothesis
 from auto_interventions.stages.clustering import settle
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.sampling import sides
@@ -13,20 +14,39 @@ from auto_interventions.stages.workspace import Workspace
 EXHAUSTIVE_PAIRS = 60_000
 
 
+# Nats of explored evidence from which a sentence is worth confirming: it was the best of about a thousand candidates.
+NAMED = 10.0
+
+
 def propose(where: Workspace) -> Counts:
     """Settles the partition; hypotheses from the explored pairs."""
     settle(where)
     where.observer.stage("proposing hypotheses")
-    pairs = where.explored_pairs()
     with where.ledger.stage("propose"):
+        where.hypotheses = proposals(where)
+    return {"hypotheses": len(where.hypotheses)}
+
+
+def named(where: Workspace) -> bool:
+    """Whether what was explored so far describes the difference well enough to be confirmed."""
+    with where.ledger.stage("propose"):
+        return any(hypothesis.evidence >= NAMED for hypothesis in proposals(where))
+
+
+def proposals(where: Workspace) -> tuple[Hypothesis, ...]:
+    """The sentences that the pairs explored so far suggest."""
+    rounds = where.exploring.round if where.exploring is not None else 0
+    if where.proposed is None or where.proposed[0] != rounds:
+        pairs = where.explored_pairs()
         base, intervention = sides(pairs)
-        where.hypotheses = propose_hypotheses(
+        found = propose_hypotheses(
             base,
             intervention,
             [pair.prompt.id for pair in pairs],
             [pair.prompt.stratum for pair in pairs],
             where.config.hypotheses,
-            where.exploring.round if where.exploring is not None else 0,
+            rounds,
             EXHAUSTIVE_PAIRS if where.config.sampling.strategy == "exhaustive" else MOST_PAIRS,
         )
-    return {"hypotheses": len(where.hypotheses)}
+        where.proposed = (rounds, found)
+    return where.proposed[1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from auto_interventions.confirming import next_round, why_stop_confirming
+from auto_interventions.confirming import next_round, outlook, why_stop_confirming
 from auto_interventions.exploring import allocation_of, pairs_wanted, why_stop
 from auto_interventions.prompts import load_prompts, split, stratify
 from auto_interventions.records import Pool
 from auto_interventions.stages.checking import check_budget
 from auto_interventions.stages.confirming import begin
-from auto_interventions.stages.growing import free_bank
+from auto_interventions.stages.exploring import named
+from auto_interventions.stages.growing import free_bank, grow
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace
 from auto_interventions.subjects import Request, recorded_texts
@@ -53,7 +54,7 @@ def plan(where: Workspace, phase: Pool, round: int) -> int:
 
 def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
     config, state = where.config, where.explore_state()
-    if reason := why_stop(state, config):
+    if reason := why_stop(state, config, named=lambda: named(where)):
         return reason, []
     pool = where.prompts_of("explore")
     capacity = where.capacities(pool)
@@ -61,7 +62,11 @@ def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
     if round == 0 and capacity and config.sampling.strategy != "exhaustive":
         wanted = min(wanted, max(2, int(sum(capacity.values()) * FIRST_SHARE)))
     requests = allocation_of(config).allocate(state, pool, wanted, config, capacity)
-    return why_stop(state, config, exhausted=True) or "", requests
+    targeted = config.sampling.strategy in ("active", "divergence")
+    if targeted and grow(where, set(state.tree.leaf_of([request.prompt for request in requests]).tolist())):
+        pool = where.prompts_of("explore")
+        requests = allocation_of(config).allocate(where.explore_state(), pool, wanted, config, where.capacities(pool))
+    return "" if requests else str(why_stop(state, config, exhausted=True)), requests
 
 
 def _plan_confirm(where: Workspace, round: int) -> tuple[str, list[Request]]:
@@ -74,5 +79,6 @@ def _plan_confirm(where: Workspace, round: int) -> tuple[str, list[Request]]:
     where.confirm_requests[round] = next_round(where.confirm_plan, state, explored, config)
     requests = where.confirm_requests[round].requests
     if reason := why_stop_confirming(state, explored, config, exhausted=not requests):
+        where.outlook = outlook(state, explored, config)
         return reason, []
     return "", requests

@@ -59,6 +59,8 @@ class Workspace:
         self.cluster_quality: dict[str, float] = {}
         self.cluster_changes = ChangeEvidence.start()
         self.exploring: RoundState | None = None
+        # The proposals after so many rounds: asked for while exploring may stop, and when it has.
+        self.proposed: tuple[int, tuple[Hypothesis, ...]] | None = None
         self.hypotheses: tuple[Hypothesis, ...] = ()
         self.confirming: ConfirmState | None = None
         self.confirm_plan = ConfirmPlan()
@@ -69,6 +71,7 @@ class Workspace:
         self.peeks = {"different": False, "divergent": False, "validated": False}
         self.confirm_rounds: list[dict[str, object]] = []
         self.stopped: dict[Pool, str] = {}
+        self.outlook = ""
         self.judge: Judge = PredicateJudge()
         # Further fields of run.json.
         self.extra: dict[str, object] = {}
@@ -133,9 +136,10 @@ class Workspace:
 
     @property
     def stopped_because(self) -> str:
-        """Why exploring and confirming ended, for the report."""
+        """Why exploring and confirming ended and what more texts would buy, for the report."""
         names: dict[Pool, str] = {"explore": "Exploring", "confirm": "Confirming"}
-        return " ".join(f"{names[phase]} stopped: {reason}." for phase, reason in self.stopped.items())
+        reasons = [f"{names[phase]} stopped: {reason}." for phase, reason in self.stopped.items()]
+        return " ".join([*reasons, self.outlook]).strip()
 
     def warm_up(self) -> None:
         """Imports what models and encoder need, while Prefect's server starts; they load themselves when they are first asked.

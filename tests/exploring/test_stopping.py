@@ -56,6 +56,14 @@ def test_nothing_left_stops() -> None:
     assert why_stop(replace(state, payoffs_by_stratum=loud), SETTINGS) is None
 
 
+def test_a_settled_difference_that_has_no_name_goes_on() -> None:
+    settled = explored([(0, 1)] * 3)
+    assert why_stop(settled, SETTINGS, named=lambda: False) is None
+    assert "settled" in str(why_stop(settled, SETTINGS, named=lambda: True))
+    quiet = replace(explored([()] * 2, evidence=0.0), payoffs_by_stratum=np.tile([400.0, 0.0, 4.0], (len(STRATA), 1)))
+    assert "nothing is left" in str(why_stop(quiet, SETTINGS, named=lambda: False)), "there is nothing to name"
+
+
 def test_exhaustive_has_one_round() -> None:
     state = replace(explored([()], evidence=0.0), texts=5000)
     assert "at once" in str(why_stop(state, config(strategy="exhaustive", max_texts=100_000)))

@@ -1,0 +1,55 @@
+"""What more texts would buy: what the report says beside why the audit stopped.
+
+An extrapolation, not a promise: the smallest detectable difference (`inference.detectable`) of twice the confirming pairs, and for
+sentences that lean one way but are not validated, the pairs after which they would be if their evidence went on growing as it did."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.state import ConfirmState, nats_needed
+from auto_interventions.exploring.divergence import retired
+from auto_interventions.exploring.state import RoundState
+from auto_interventions.inference.detectable import smallest_detectable
+
+_LEANING = 1.0  # nats; below, nothing can be extrapolated
+_FAR = 20.0  # times the pairs so far; beyond, nobody would wait
+
+
+def outlook(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str:
+    """One or two sentences."""
+    return " ".join(part for part in (_exploring(explored, config), _confirming(state, explored, config)) if part)
+
+
+def _exploring(explored: RoundState, config: AuditConfig) -> str:
+    decided = set(explored.divergent(config.inference.alpha))
+    quiet = retired(explored, config)
+    parts = [stratum for stratum, split in enumerate(explored.tree.is_split.tolist()) if not split]
+    open_strata = [stratum for stratum in parts if stratum not in decided and not quiet[stratum]]
+    if not explored.round or not open_strata:
+        return ""
+    wanted = np.ceil(3 / config.inference.smallest_effect)
+    missing = int(np.maximum(wanted - explored.payoffs_by_stratum[open_strata, 0], 0).sum())
+    clause = f"{len(open_strata)} of {len(parts)} strata are undecided"
+    if not missing:
+        return f"More exploring: {clause}."
+    return f"More exploring: {clause}; about {2 * missing:,} more texts would look at each of them often enough."
+
+
+def _confirming(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str:
+    pairs, alpha = len(state.pairs), config.inference.alpha
+    if not pairs:
+        return ""
+    seen, twice = (
+        100 * smallest_detectable(times * pairs, state.prompts, len(state.hypotheses), alpha, seed=config.sampling.seed) for times in (1, 2)
+    )
+    gain = f"the smallest difference that can be seen from {seen:.2g} to {twice:.2g} points"
+    told = f"More confirming: {2 * pairs:,} more texts would lower {gain}"
+    needed, log_e = nats_needed(state, explored, alpha), state.log_e
+    leaning = np.flatnonzero((needed > 0) & (log_e > _LEANING) & (needed < _FAR * log_e))
+    if state.fixed or not len(leaning):
+        return f"{told}."
+    soonest = max(100, round(2 * pairs * float((needed[leaning] / log_e[leaning]).min()), -2))
+    sentences = "one more sentence" if len(leaning) == 1 else f"the first of {len(leaning)} more sentences"
+    return f"{told}; if its evidence goes on growing as it did, {sentences} would be validated after about {soonest:,.0f} more."
