@@ -82,7 +82,7 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
         strategy=str(active.run["config"]["sampling"]["strategy"]),
         alpha=float(active.findings["alpha"]),
         costs=costs_of(active.ledger, exhaustive.ledger),
-        findings=match_findings(active.findings, exhaustive.findings, held_out),
+        findings=match_findings(active.findings, exhaustive.findings, held_out, float(config["inference"]["smallest_effect"])),
         clusters=_clusters(active, exhaustive, held_out, encode, config["clustering"], seed),
         verdicts=(str(active.findings["overall"]["verdict"]), str(exhaustive.findings["overall"]["verdict"])),
         statuses=(str(active.run["status"]), str(exhaustive.run["status"])),

@@ -41,7 +41,9 @@ def _costs(comparison: Comparison) -> Table:
         table.add_row(f"  seconds: {cost.name}", f"{cost.active:,.1f}", f"{cost.exhaustive:,.1f}", wording.ratio_cell(cost), style="dim")
     findings, clusters = comparison.findings, comparison.clusters
     table.add_section()
-    table.add_row("findings kept", f"{findings.kept:,}", f"{len(findings.exhaustive):,}", wording.share_cell(findings.share))
+    large = findings.of_interest
+    for name, own in ((f"findings of {wording.of_interest(findings)} or more", large), ("findings of any size", findings)):
+        table.add_row(f"{name}: kept", f"{own.kept:,}", f"{len(own.exhaustive):,}", wording.share_cell(own.share))
     table.add_row("findings of the active run only", f"{len(findings.more):,}", "", "")
     if clusters is not None:
         kept, ceiling = clusters.kept(clusters.active), clusters.kept(clusters.again)
@@ -56,8 +58,9 @@ def _findings(comparison: Comparison) -> Table:
     table.add_column("The intervention …")
     table.add_column("points [interval]", justify="right")
     table.add_column("in the active run")
-    # Those that were lost come first: they are what a reader looks for.
-    matches = sorted(comparison.findings.exhaustive, key=lambda match: match.other is not None)
+    # Those that matter come first, and the lost ones among them: they are what a reader looks for.
+    findings = comparison.findings
+    matches = sorted(findings.exhaustive, key=lambda match: (not findings.matters(match), match.other is not None))
     for match in matches[:_MOST_FINDINGS]:
         finding = match.finding
         low, high = finding["interval"]

@@ -47,13 +47,15 @@ def kept_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """Rows {row, label, share, ceiling, start} of what the active run kept; ceiling: what clustering again with another seed keeps."""
     rows: list[dict[str, Any]] = []
     findings, clusters = comparison.findings, comparison.clusters
-    if findings.share is not None:
-        label = f"findings: {findings.kept:,} of {len(findings.exhaustive):,}"
-        rows.append({"label": label, "share": findings.share, "ceiling": 1.0})
+    large = findings.of_interest
+    for name, own in ((f"findings of {wording.of_interest(findings)} or more", large), ("findings of any size", findings)):
+        if own.share is not None:
+            label = f"{name}: {own.kept:,} of {len(own.exhaustive):,}"
+            rows.append({"label": label, "share": own.share, "ceiling": 1.0})
     if clusters is not None:
-        own, ceiling = clusters.kept(clusters.active), clusters.kept(clusters.again)
+        kept, ceiling = clusters.kept(clusters.active), clusters.kept(clusters.again)
         for key, name in wording.QUALITIES.items():
-            share, most = own[key], ceiling[key]
+            share, most = kept[key], ceiling[key]
             if share is not None and most is not None:
                 label = f"clusters: {name} {wording.share_cell(share)} (ceiling {wording.share_cell(most)})"
                 rows.append({"label": label, "share": share, "ceiling": most})

@@ -8,7 +8,7 @@ Several findings of one run may match one of the other: "mentions “moral”" a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -67,11 +67,13 @@ class FindingComparison:
         exhaustive: each of the exhaustive run's findings, the largest first, with the active run's match.
         more: the active run's findings that match none of the exhaustive run's; `other` is None throughout.
         texts: held-out texts on which checks were compared.
+        smallest: `inference.smallest_effect`. With enough texts an exhaustive run confirms differences that nobody asked for.
     """
 
     exhaustive: tuple[Match, ...]
     more: tuple[Match, ...]
     texts: int
+    smallest: float
 
     @property
     def kept(self) -> int:
@@ -83,29 +85,45 @@ class FindingComparison:
         """`kept` as a share; None where the exhaustive run found nothing."""
         return self.kept / len(self.exhaustive) if self.exhaustive else None
 
+    @property
+    def of_interest(self) -> FindingComparison:
+        """The same, of the findings alone whose difference in the exhaustive run is at least the smallest effect of interest."""
+        return replace(self, exhaustive=tuple(match for match in self.exhaustive if self.matters(match)))
+
+    def matters(self, match: Match) -> bool:
+        """Whether a finding's difference is at least the smallest effect of interest."""
+        return abs(match.finding["difference"]) >= self.smallest
+
     def as_dict(self) -> dict[str, object]:
         """For compare.json."""
+        large = self.of_interest
         return {
             "found_exhaustively": len(self.exhaustive),
             "kept": self.kept,
             "share_kept": self.share,
+            "smallest_effect": self.smallest,
+            "of_interest": {"found_exhaustively": len(large.exhaustive), "kept": large.kept, "share_kept": large.share},
             "texts": self.texts,
             "exhaustive": [match.as_dict() for match in self.exhaustive],
             "only_active": [match.as_dict() for match in self.more],
         }
 
 
-def match_findings(active: Mapping[str, Any], exhaustive: Mapping[str, Any], texts: Sequence[str]) -> FindingComparison:
+def match_findings(
+    active: Mapping[str, Any], exhaustive: Mapping[str, Any], texts: Sequence[str], smallest: float = 0.0
+) -> FindingComparison:
     """From the contents of two findings.json files.
 
     Args:
         texts: held-out texts of both models.
+        smallest: smallest effect of interest.
     """
     ours, theirs = _Tested.of(active, texts), _Tested.of(exhaustive, texts)
     return FindingComparison(
         exhaustive=tuple(theirs.match(number, ours) for number in theirs.held),
         more=tuple(match for number in ours.held if (match := ours.match(number, theirs)).other is None),
         texts=len(texts),
+        smallest=smallest,
     )
 
 

@@ -29,7 +29,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 
 def _context(comparison: Comparison, folder: Path) -> dict[str, Any]:
-    costs, clusters = comparison.costs, comparison.clusters
+    costs, clusters, large = comparison.costs, comparison.clusters, comparison.findings.of_interest
     return {
         "name": one_line(comparison.name, 120),
         "headline": visible(wording.headline(comparison), 600),
@@ -52,6 +52,8 @@ def _context(comparison: Comparison, folder: Path) -> dict[str, Any]:
         "found": [_row(match) for match in comparison.findings.exhaustive],
         "more": [_row(match) for match in comparison.findings.more],
         "kept": comparison.findings.kept,
+        "large": (large.kept, len(large.exhaustive)),
+        "of_interest": wording.of_interest(comparison.findings),
         "held_out": comparison.findings.texts,
         "clusters": _cluster_rows(comparison) if clusters is not None else [],
         "reports": [name for name in ("active", "exhaustive") if (folder / name / "report.html").is_file()],

@@ -22,7 +22,11 @@ def headline(comparison: Comparison) -> str:
 def detail(comparison: Comparison) -> str:
     """What else was saved and kept."""
     seconds = comparison.costs.seconds
-    parts = [f"It took {duration(seconds.active)} instead of {duration(seconds.exhaustive)}{_times(seconds)}."]
+    findings = comparison.findings
+    parts: list[str] = []
+    if findings.kept < len(findings.exhaustive) and findings.of_interest.exhaustive:
+        parts.append(f"Of all {len(findings.exhaustive):,} findings, however small, it kept {findings.kept:,}.")
+    parts += [f"It took {duration(seconds.active)} instead of {duration(seconds.exhaustive)}{_times(seconds)}."]
     if comparison.clusters is not None:
         parts.append(_clusters(comparison.clusters))
     return " ".join(parts)
@@ -104,7 +108,17 @@ def _kept(findings: FindingComparison) -> str:
         return "found nothing, as the exhaustive one did" if not findings.more else "found what the exhaustive one did not"
     if findings.kept == total:
         return "kept the one finding" if total == 1 else f"kept all {total:,} findings"
-    return f"kept {findings.kept:,} of {total:,} findings"
+    large = findings.of_interest
+    if not large.exhaustive:
+        return f"kept {findings.kept:,} of {total:,} findings, none of which reaches {of_interest(findings)}"
+    count = len(large.exhaustive)
+    how = f"all {count:,}" if large.kept == count > 1 else f"{large.kept:,} of {count:,}"
+    return f"kept {how} findings of {of_interest(findings)} or more"
+
+
+def of_interest(findings: FindingComparison) -> str:
+    """The smallest effect of interest: "5 points"."""
+    return f"{wording.points(findings.smallest, sign=False).removesuffix('.0')} points"
 
 
 def _times(cost: Cost) -> str:

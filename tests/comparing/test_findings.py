@@ -101,3 +101,11 @@ def test_nothing_found_is_no_share() -> None:
     compared = match_findings(content(), {}, TEXTS)
     assert compared.share is None
     assert compared.as_dict()["share_kept"] is None
+
+
+def test_findings_too_small_to_matter_are_counted_apart() -> None:
+    exhaustive = content(finding("moral", difference=-0.3), finding("sea", difference=0.01), finding("boat", difference=0.05))
+    compared = match_findings(content(finding("moral", difference=-0.2)), exhaustive, TEXTS, smallest=0.05)
+    assert (compared.kept, len(compared.exhaustive)) == (1, 3)
+    assert [match.finding["id"] for match in compared.of_interest.exhaustive] == ["moral-intervention", "boat-intervention"]
+    assert compared.as_dict()["of_interest"] == {"found_exhaustively": 2, "kept": 1, "share_kept": 0.5}
