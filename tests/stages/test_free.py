@@ -26,7 +26,7 @@ def config(demo: Path, folder: Path, prompts: dict[str, object], **sampling: obj
             "base": {"model": model},
             "intervention": {"model": model, "adapter": str(demo / "adapters" / "broad")},
             "prompts": {"source": "free", **prompts},
-            "sampling": {"max_texts": 800, "initial": 160, "per_round": 120, "rounds": 3, "max_new_tokens": 48, **sampling},
+            "sampling": {"max_texts": 500, "initial": 140, "per_round": 100, "rounds": 2, "max_new_tokens": 48, **sampling},
             "clustering": {"clusters": 8},
             "store": str(folder / "store"),
         }
@@ -34,15 +34,15 @@ def config(demo: Path, folder: Path, prompts: dict[str, object], **sampling: obj
 
 
 def test_two_models_without_prompts_differ(demo: Path, tmp_path: Path) -> None:
-    with Workspace.create(config(demo, tmp_path, {"free_texts": 200}), tmp_path / "run") as where:
+    with Workspace.create(config(demo, tmp_path, {"free_texts": 120}), tmp_path / "run") as where:
         order(stages, where)
     run = load_run(tmp_path / "run")
     assert run.findings["overall"]["verdict"] == "different"
     validated = [finding["statement"] for finding in run.findings["findings"] if finding["status"] == "validated"]
     assert any("moral" in statement for statement in validated), validated
-    assert run.ledger["stages"]["prepare"]["texts"] == 200
-    assert run.ledger["stages"]["prepare"]["tokens"] > 200
-    assert len(run.texts) <= 800, "the bank's texts are no pairs"
+    assert run.ledger["stages"]["prepare"]["texts"] == 120
+    assert run.ledger["stages"]["prepare"]["tokens"] > 120
+    assert len(run.texts) <= 500, "the bank's texts are no pairs"
     assert not (run.texts["prompt"] == "").any()
 
 

@@ -17,7 +17,7 @@ from auto_interventions.subjects.base import Progress
 
 WORDS = [f"word{number}" for number in range(24)]
 LENGTH = 12
-AUDITS = 24
+AUDITS = 16
 ALPHA = 0.2
 
 
