@@ -23,7 +23,8 @@ from auto_interventions.fingerprint import generator, seed_of
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray
 
 _START_LIMIT = 30_000  # vectors that start it; the others are learned in chunks
-_PER_CLUSTER = 40  # vectors a cluster that start it, where there are more clusters than that needs
+_PER_CLUSTER = 30  # vectors a cluster that start it, where there are more clusters than that needs
+_START_ITERATIONS = 15  # of Lloyd's algorithm, where more vectors follow
 _MANY_STARTS_LIMIT = 50_000_000  # vectors × clusters × dimensions; below, ten starts take well under a second
 _LLOYD_LIMIT = 10_000_000_000  # the same; below, an iteration of Lloyd's takes about half a second
 _SWEEPS = 8  # of swaps at most
@@ -207,8 +208,9 @@ def kmeans(
         limit = max(_START_LIMIT, _PER_CLUSTER * clusters)
         if len(rows) > limit:
             rows = np.sort(generator("kmeans start", seed, len(rows)).choice(rows, limit, replace=False))
-        started = KMeansPartition.at(_started(np.asarray(vectors[rows], dtype=np.float32), clusters, seed, weights[rows], iterations))
         whole = len(rows) == len(vectors)
+        first = iterations if whole else min(iterations, _START_ITERATIONS)
+        started = KMeansPartition.at(_started(np.asarray(vectors[rows], dtype=np.float32), clusters, seed, weights[rows], first))
         return _largest_first(
             started.weighed(vectors, weights) if whole else started.polished(vectors, seed, weights, iterations=iterations)
         )

@@ -16,7 +16,6 @@ from auto_interventions.runs import Run
 
 MOST_POINTS = 1_500
 _MOST_CLUSTERS = 6
-_LARGEST_MOVE = 3.0  # standard errors; a smaller move of a cluster is not listed
 
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("texts", "texts"),
@@ -76,15 +75,10 @@ def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def clusters(run_clusters: pd.DataFrame, texts: pd.DataFrame) -> list[dict[str, Any]]:
-    """The clusters that grew and shrank most, by difference of shares; those within chance are left out."""
-    if run_clusters.empty:
+    """The clusters that changed, those with the largest differences of shares; [] for runs of versions that did not test it."""
+    if run_clusters.empty or "change" not in run_clusters:
         return []
-    moved: list[dict[str, Any]] = []
-    for row in records(run_clusters):
-        difference, error = float(row["difference"]), float(row.get("standard_error", math.nan))
-        if not math.isfinite(difference) or difference == 0 or (error > 0 and abs(difference) < _LARGEST_MOVE * error):
-            continue
-        moved.append({**row, "difference": difference})
+    moved = [row for row in records(run_clusters) if row["change"] != "unchanged"]
     moved.sort(key=lambda row: row["difference"])
     chosen = [row for row in moved[::-1] if row["difference"] > 0][:_MOST_CLUSTERS] + [row for row in moved if row["difference"] < 0][
         :_MOST_CLUSTERS
@@ -96,7 +90,9 @@ def clusters(run_clusters: pd.DataFrame, texts: pd.DataFrame) -> list[dict[str, 
             "words": one_line(row["words"], 80) or "no words in common",
             "base": wording.percent(float(row["base_share"])),
             "intervention": wording.percent(float(row["intervention_share"])),
+            "change": str(row["change"]),
             "points": wording.points(row["difference"]),
+            "interval": wording.interval((row["lower"], row["upper"])),
             "grew": row["difference"] > 0,
             "length": round(50 * abs(row["difference"]) / largest, 1),
             "texts": int(row["texts"]),

@@ -378,6 +378,7 @@ def _write_clusters(directory: RunDirectory, explored: Sequence[tuple[Generation
     typical = {_cluster(text): text.id for pair in explored for text in pair}
     half = len(explored)
     difference = (shares[1] - shares[0]) / half
+    error = np.sqrt((shares.sum(axis=0) / half + 1e-9) / half)
     directory.write_table(
         "clusters.parquet",
         {
@@ -388,13 +389,22 @@ def _write_clusters(directory: RunDirectory, explored: Sequence[tuple[Generation
             "base_share": shares[0] / half,
             "intervention_share": shares[1] / half,
             "difference": difference,
-            "standard_error": np.sqrt((shares.sum(axis=0) / half + 1e-9) / half),
+            "standard_error": error,
+            "lower": difference - 3 * error,
+            "upper": difference + 3 * error,
+            "change": [_change(*row) for row in zip(difference, error, shares[0] / half, strict=True)],
             "x": np.array([_centre(index)[0] for index in range(count)], dtype=np.float32),
             "y": np.array([_centre(index)[1] for index in range(count)], dtype=np.float32),
             "words": words,
             "typical_text_id": [typical.get(index, "") for index in range(count)],
         },
     )
+
+
+def _change(difference: float, error: float, base: float) -> str:
+    if abs(difference) < 3 * error:
+        return "unchanged"
+    return "shrunk" if difference < 0 else "new" if base < 0.01 else "grown"
 
 
 def _ledger(explored: int, confirmed: int) -> dict[str, Any]:
