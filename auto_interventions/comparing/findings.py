@@ -1,7 +1,8 @@
 """Which of the exhaustive run's findings the active run has too.
 
 Two findings are the same if they say that the same side shows more of the same thing. The same thing: the same check, or checks that
-agree on texts, phi ≥ 0.5 on texts that neither run's sentences were read off (phi: the correlation of two yes/no answers, Yule 1912).
+agree on texts, phi ≥ 0.5 on texts that neither run's sentences were read off (phi: the correlation of two yes/no answers, Yule 1912);
+or checks that a run merged into one finding itself (`also`: "has at least 31 words" and "has at least 5 sentences" are one change to it).
 Several findings of one run may match one of the other: "mentions “moral”" and "mentions “the moral is”" are one change.
 """
 
@@ -20,7 +21,8 @@ from auto_interventions.records import FloatArray
 
 SAME = 0.5
 Finding = Mapping[str, Any]
-How = Literal["same check", "same texts"]
+How = Literal["same check", "same texts", "merged"]
+_HOW: tuple[How, ...] = ("merged", "same texts", "same check")  # the better ones last
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,23 +157,31 @@ class _Tested:
         return sorted(numbers, key=lambda number: (-abs(self.findings[number]["difference"]), self.findings[number]["id"]))
 
     def match(self, number: int, other: _Tested) -> Match:
-        """What `other` has of finding `number`: the same check, else the most alike."""
+        """What `other` has of finding `number`: the same check, else the most alike, else one that it was merged with."""
         finding = self.findings[number]
-        check = canonical_json(finding.get("check"))
-        alike = [
-            (same, phi, candidate)
-            for candidate, theirs in enumerate(other.findings)
-            if theirs["more_in"] == finding["more_in"]
-            for same in [finding.get("check") is not None and canonical_json(theirs.get("check")) == check]
-            for phi in [float(self.marks[number] @ other.marks[candidate]) if other.runnable[candidate] else 0.0]
-            if same or phi >= SAME
-        ]
+        alike: list[tuple[int, float, int]] = []
+        for candidate, theirs in enumerate(other.findings):
+            phi = float(self.marks[number] @ other.marks[candidate])
+            how = _how(finding, theirs, phi)
+            if how is not None:
+                alike.append((_HOW.index(how), phi, candidate))
         held = [entry for entry in alike if other.findings[entry[2]]["status"] == "validated"]
         if not held:
             return Match(finding, None, None, None, tested=bool(alike))
-        same, phi, candidate = max(held, key=lambda entry: (entry[0], entry[1], -entry[2]))
+        how, phi, candidate = max(held, key=lambda entry: (entry[0], entry[1], -entry[2]))
         runnable = self.runnable[number] and other.runnable[candidate]
-        return Match(finding, other.findings[candidate], "same check" if same else "same texts", phi if runnable else None, tested=True)
+        return Match(finding, other.findings[candidate], _HOW[how], phi if runnable else None, tested=True)
+
+
+def _how(one: Finding, other: Finding, phi: float) -> How | None:
+    if one["more_in"] != other["more_in"]:
+        return None
+    if one.get("check") is not None and canonical_json(one["check"]) == canonical_json(other.get("check")):
+        return "same check"
+    if phi >= SAME:
+        return "same texts"
+    merged = one["statement"] in (other.get("also") or ()) or other["statement"] in (one.get("also") or ())
+    return "merged" if merged else None
 
 
 def _predicate(finding: Finding) -> Predicate | None:

@@ -80,7 +80,8 @@ def match_cell(match: Match) -> str:
     if match.how == "same check":
         return "the same"
     often, what = wording.claim(match.other)
-    return f"{often} {what} (the same texts: φ = {match.phi or 0.0:.2f})"
+    told = f"φ = {match.phi or 0.0:.2f}"
+    return f"{often} {what} ({f'the same texts: {told}' if match.how == 'same texts' else f'merged with it; {told}'})"
 
 
 def notes(comparison: Comparison) -> list[str]:

@@ -57,6 +57,8 @@ def paired_p_values(differences: FloatArray) -> FloatArray:
     >>> paired_p_values(np.array([[1.0, 1.0, 1.0, 0.0], [1.0, -1.0, 0.0, 0.0], [np.nan, 0.5, 1.0, 0.5]]))
     array([0.25, 1.  , 0.25])
     """
+    if not len(differences):  # no sentences: of whatever shape
+        return np.zeros(0)
     if differences.ndim != 2:
         raise ValueError(f"differences must have shape (hypotheses, prompts), not {differences.shape}")
     if np.any(np.abs(differences) > 1 + _ON_LATTICE):  # NaN compares false

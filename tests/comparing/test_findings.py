@@ -109,3 +109,21 @@ def test_findings_too_small_to_matter_are_counted_apart() -> None:
     assert (compared.kept, len(compared.exhaustive)) == (1, 3)
     assert [match.finding["id"] for match in compared.of_interest.exhaustive] == ["moral-intervention", "boat-intervention"]
     assert compared.as_dict()["of_interest"] == {"found_exhaustively": 2, "kept": 1, "share_kept": 0.5}
+
+
+@pytest.mark.parametrize("side", ["active", "exhaustive"])
+def test_what_a_run_merged_is_one_finding(side: str) -> None:
+    ours, theirs = finding("boat"), finding("kindness")
+    (ours if side == "active" else theirs)["also"] = [(theirs if side == "active" else ours)["statement"]]
+    (match,) = match_findings(content(ours), content(theirs), TEXTS).exhaustive
+    assert match.how == "merged"
+    assert match.phi is not None
+    assert match.phi < 0.5
+    ours["more_in"] = "base"
+    assert match_findings(content(ours), content(theirs), TEXTS).kept == 0
+
+
+def test_agreement_goes_before_merging() -> None:
+    merged = finding("boat", also=["mentions “moral”"])
+    (match,) = match_findings(content(merged, finding("the moral is")), content(finding("moral")), TEXTS).exhaustive
+    assert match.how == "same texts"

@@ -38,7 +38,7 @@ def test_few_prompts_and_no_difference() -> None:
     assert paired_p_values(np.full((1, 4), np.nan)).tolist() == [1]
     assert paired_p_values(np.array([[1.0], [-0.3]])).tolist() == [1, 1]  # one prompt says nothing
     np.testing.assert_allclose(paired_p_values(np.array([[1.0, 1.0], [0.5, -0.5]])), [0.5, 1.0])
-    assert paired_p_values(np.zeros((0, 7))).shape == (0,)
+    assert paired_p_values(np.zeros((0, 7))).shape == paired_p_values(np.array([])).shape == (0,)
 
 
 def test_missing_prompts_are_left_out_and_sides_count_alike() -> None:

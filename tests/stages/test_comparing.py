@@ -215,3 +215,15 @@ def test_ratios_in_words(active: float, exhaustive: float, said: str) -> None:
 def test_shares_are_of_the_whole() -> None:
     assert [wording.share_cell(share) for share in (None, 0.0, 0.978, 1.0, 1.334)] == ["–", "0%", "97.8%", "100%", "133%"]
     assert np.isfinite(float(wording.times(55.3)))
+
+
+def test_runs_that_a_budget_stopped_are_compared_all_the_same(tmp_path: Path) -> None:
+    audit = config(recorded(tmp_path / "texts.jsonl"))
+    audit = audit.model_copy(update={"budget": audit.budget.model_copy(update={"minutes": 1e-6})})
+    where = SideBySide.of(audit, tmp_path / "out", Silent(), exhaustive_texts=640)
+    assert run_arms(where) == 2
+    assert where.result is not None
+    assert where.result.statuses == ("stopped", "stopped")
+    assert where.result.clusters is None
+    assert (where.folder / "compare.html").is_file()
+    assert not where.finished("active"), "a stopped run goes on when it is started again"
