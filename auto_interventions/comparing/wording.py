@@ -128,8 +128,9 @@ def _times(cost: Cost) -> str:
 
 
 def _clusters(clusters: ClusterComparison) -> str:
-    kept, ceiling = clusters.kept(clusters.active)["explained"], clusters.kept(clusters.again)["explained"]
+    kept, ceiling = clusters.kept(clusters.active), clusters.kept(clusters.again)
     return (
-        f"On {clusters.texts:,} texts that neither clustering saw, its clusters explain {share_cell(kept)} of the variance that the "
-        f"exhaustive ones explain; clustering the exhaustive texts again with another seed gives {share_cell(ceiling)}."
+        f"On {clusters.texts:,} texts that neither clustering saw, its clusters keep {share_cell(kept['inertia'])} of the exhaustive ones’ "
+        f"inertia and {share_cell(kept['explained'])} of the variance that they explain; clustering the exhaustive texts again with "
+        f"another seed keeps {share_cell(ceiling['inertia'])} and {share_cell(ceiling['explained'])}."
     )
