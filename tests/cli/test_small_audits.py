@@ -124,13 +124,13 @@ def test_a_budget_below_one_text_a_stratum_of_clustered_prompts(
 
 
 def test_more_rounds_than_the_prompts_can_feed(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    file = audit_file(tmp_path, samples=2, sampling={"max_texts": 4000, "rounds": 50})
+    file = audit_file(tmp_path, samples=2, sampling={"max_texts": 4000, "per_round": 24, "rounds": 50})
     code, _ = run("audit", str(file), "--out", str(tmp_path / "run"), capsys=capsys, monkeypatch=monkeypatch)
     assert code == 0
     done = load_run(tmp_path / "run")
     says_nothing(done)
     assert "Exploring stopped: no prompt has unused texts left (24 texts)" in done.findings["stopped_because"]
-    assert (done.run["status"], len(done.run["rounds"])) == ("done", 4)
+    assert (done.run["status"], len(done.run["rounds"])) == ("done", 2)
 
 
 def test_strata_of_one_prompt(tmp_path: Path) -> None:

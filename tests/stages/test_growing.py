@@ -160,7 +160,7 @@ def test_what_is_mined_in_a_part_of_a_stratum_belongs_to_it(demo: Path, tmp_path
 
 
 def test_an_audit_of_a_small_bank_grows_by_itself_and_confirms_on_its_own_prompts(demo: Path, tmp_path: Path) -> None:
-    sampling = {"max_texts": 1200, "initial": 200, "per_round": 120, "rounds": 4, "max_new_tokens": 32, "prefixes_after": 6}
+    sampling = {"max_texts": 900, "initial": 160, "per_round": 140, "rounds": 3, "max_new_tokens": 32, "prefixes_after": 6}
     with Workspace.create(config(demo, tmp_path, sampling=sampling), tmp_path / "run") as where:
         order(stages, where)
     done = load_run(tmp_path / "run")

@@ -89,6 +89,23 @@ def test_a_model_goes_on_from_the_prefix_as_from_the_same_text(model_folder: Fol
     assert not begun.text.startswith(" a little otter")
 
 
+@pytest.mark.parametrize("chat", [False, True], ids=["raw", "chat"])
+def test_the_continuation_is_the_one_that_transformers_gives(model_folder: Folder, chat: bool) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = model_folder(chat=chat)
+    subject = open_subject(SubjectConfig(model=str(folder)), "base", SAMPLING.model_copy(update={"temperature": 1e-4}), None)
+    text = subject.generate([Request(Prompt("One day", prefix=" a little otter"), 0, 1)])[0].text
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    sent = "<|user|>One day<|end|><|assistant|> a little otter" if chat else "<s>One day a little otter"
+    ids = tokenizer(sent, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.inference_mode():
+        greedy = model.generate(ids, do_sample=False, max_new_tokens=SAMPLING.max_new_tokens)[0, ids.shape[1] :]
+    assert text == tokenizer.decode(greedy, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
 def test_a_prefix_that_leaves_no_room_is_known_beforehand(model_folder: Folder) -> None:
     subject = open_subject(SubjectConfig(model=str(model_folder())), "base", SAMPLING, None)
     long = Prompt("One day", prefix=" a little otter went to the river" * 30)
