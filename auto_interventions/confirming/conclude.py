@@ -55,7 +55,7 @@ def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, jud
         for number in range(len(state.hypotheses))
     ]
     findings.sort(key=lambda finding: (finding.status != "validated", -finding.log_e, finding.id))
-    detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha, seed=config.sampling.seed)
+    detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha)
     # A fixed-n audit has no gate: what it rejected is what it says.
     different = selected > 0 if state.fixed else gate_is_open(log_overall, alpha)
     overall: dict[str, object] = {

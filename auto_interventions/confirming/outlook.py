@@ -41,9 +41,7 @@ def _confirming(state: ConfirmState, explored: RoundState, config: AuditConfig) 
     pairs, alpha = len(state.pairs), config.inference.alpha
     if not pairs:
         return ""
-    seen, twice = (
-        100 * smallest_detectable(times * pairs, state.prompts, len(state.hypotheses), alpha, seed=config.sampling.seed) for times in (1, 2)
-    )
+    seen, twice = (100 * smallest_detectable(times * pairs, state.prompts, len(state.hypotheses), alpha) for times in (1, 2))
     gain = f"the smallest difference that can be seen from {seen:.2g} to {twice:.2g} points"
     told = f"More confirming: {2 * pairs:,} more texts would lower {gain}"
     needed, log_e = nats_needed(state, explored, alpha), state.log_e

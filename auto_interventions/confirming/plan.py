@@ -185,7 +185,7 @@ def _pairs_for_smallest_effect(prompts: int, hypotheses: int, config: AuditConfi
 
 
 def _detectable(pairs: int, prompts: int, hypotheses: int, config: AuditConfig) -> float:
-    return smallest_detectable(pairs, min(prompts, pairs), hypotheses, config.inference.alpha, seed=config.sampling.seed)
+    return smallest_detectable(pairs, min(prompts, pairs), hypotheses, config.inference.alpha)
 
 
 def _key(prompt: Prompt, config: AuditConfig) -> int:

@@ -1,7 +1,7 @@
 """The loop: rounds of pairs, bets on a discriminator, allocation and stopping. Pure functions; `RoundState` is folded over rounds."""
 
 from auto_interventions.exploring.active import Active, allocation_of
-from auto_interventions.exploring.allocation import Allocation, Uniform, pairs_wanted
+from auto_interventions.exploring.allocation import Allocation, Uniform, exploring_pairs_left, pairs_wanted
 from auto_interventions.exploring.boundary import Boundary
 from auto_interventions.exploring.discriminator import Discriminator
 from auto_interventions.exploring.divergence import Divergence, expected_growth
@@ -23,6 +23,7 @@ __all__ = [
     "Uniform",
     "allocation_of",
     "expected_growth",
+    "exploring_pairs_left",
     "pairs_wanted",
     "run_round",
     "split_mixed",

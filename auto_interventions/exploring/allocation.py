@@ -58,8 +58,13 @@ def pairs_wanted(state: RoundState, config: AuditConfig) -> int:
     Exhaustive: all of that share in the first round.
     """
     sampling = config.sampling
-    budget = int(sampling.max_texts * (1 - sampling.confirm_share)) - state.texts
     wanted = sampling.initial if state.round == 0 else sampling.per_round
+    left = exploring_pairs_left(state, config)
     if sampling.strategy == "exhaustive":
-        wanted = 0 if state.round else budget
-    return max(0, min(wanted, budget)) // 2
+        return 0 if state.round else left
+    return min(wanted // 2, left)
+
+
+def exploring_pairs_left(state: RoundState, config: AuditConfig) -> int:
+    """Pairs that exploring's share of `max_texts` still allows."""
+    return max(0, int(config.sampling.max_texts * (1 - config.sampling.confirm_share)) - state.texts) // 2

@@ -59,13 +59,16 @@ class Divergence:
         return pool.requests()
 
 
-def focus(pool: PromptPool, state: RoundState, gains: FloatArray, pairs: int) -> int:
-    """Asks up to `pairs` pairs in proportion to `gains` (S,); returns how many it asked."""
+def focus(pool: PromptPool, state: RoundState, gains: FloatArray, pairs: int, by_prompt: bool = True) -> int:
+    """Asks up to `pairs` pairs in proportion to `gains` (S,); returns how many it asked.
+
+    `by_prompt`: half of a stratum's pairs go to prompts that paid; else all to the least asked.
+    """
     gains = gains * (np.bincount(pool.leaf[pool.open], minlength=len(gains)) > 0)
     if not gains.any() or pairs < 1:
         return 0
     quotas = apportion(gains, pairs)
-    turns = quotas // 2
+    turns = quotas // 2 if by_prompt else quotas
     left = pool.fill(quotas - turns, prompt_draws(pool, state.payoffs, state)) + pool.fill(turns)
     return pairs - left
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix, hstack
@@ -12,6 +13,7 @@ from auto_interventions.hypotheses.evidence import Design
 from auto_interventions.hypotheses.languages import language_of
 from auto_interventions.hypotheses.measures import MEASURES, Measure
 from auto_interventions.hypotheses.predicates import Ending, Language, MeasureBound, Opening, Predicate, Refusal
+from auto_interventions.hypotheses.refusals import refuses
 from auto_interventions.hypotheses.text import after_last_letter, as_phrase, first_letter, tokens
 from auto_interventions.records import BoolArray, FloatArray
 
@@ -43,8 +45,8 @@ def measure_candidates(texts: Sequence[str], design: Design) -> Candidates:
     """For each measure one bound: among the quantiles (and 1, 2, 3 for counts) that with the largest evidence of a difference."""
     chosen: list[Predicate] = []
     marks: list[FloatArray] = []
-    for name, measure in MEASURES.items():
-        values = np.fromiter((measure.of(text) for text in texts), dtype=np.float64, count=len(texts))
+    table = np.array([_measured(text) for text in texts], dtype=np.float64).reshape(len(texts), len(MEASURES))
+    for (name, measure), values in zip(MEASURES.items(), table.T, strict=True):
         bounds, above = _bounds(values, measure)
         if not bounds:
             continue
@@ -58,6 +60,12 @@ def measure_candidates(texts: Sequence[str], design: Design) -> Candidates:
         marks.append(mark.astype(np.float64))
     columns = np.stack(marks, axis=1) if marks else np.zeros((len(texts), 0))
     return chosen, csr_matrix(columns)
+
+
+# Proposals are asked for after every round, over all texts so far: what is read off one text alone is kept.
+@lru_cache(maxsize=1 << 15)
+def _measured(text: str) -> tuple[float, ...]:
+    return tuple(measure.of(text) for measure in MEASURES.values())
 
 
 def _bounds(values: FloatArray, measure: Measure) -> tuple[list[float], BoolArray]:
@@ -80,30 +88,36 @@ def _sayable(value: float, measure: Measure) -> float:
 
 
 def _openings(folded: Sequence[str]) -> Candidates:
-    def of(text: str) -> list[str]:
-        head = text.lstrip()
-        start = first_letter(text)
-        words = tokens(text[start : start + _EDGE_CHARACTERS], most=_EDGE_WORDS)
-        sign = [head[0]] if head and len(text) - len(head) < start else []
-        return sign + _runs(words[: words.index("")] if "" in words else words[:_EDGE_WORDS], last=False)
-
-    found, marks = _common([of(text) for text in folded])
+    found, marks = _common([_opening(text) for text in folded])
     return [Opening(phrase=phrase) for phrase in found], marks
 
 
-def _endings(folded: Sequence[str]) -> Candidates:
-    def of(text: str) -> list[str]:
-        body = text.rstrip()
-        end = after_last_letter(text)
-        start = max(0, end - _EDGE_CHARACTERS)
-        words = tokens(text[start:end])[:-1]  # the last is the end mark
-        breaks = len(words) - words[::-1].index("") if "" in words else 0
-        whole = max(breaks, 1 if start else 0)  # the first word may be cut
-        sign = [body[-1]] if body and end < len(body) else []
-        return sign + _runs(words[whole:], last=True)
+@lru_cache(maxsize=1 << 15)
+def _opening(text: str) -> tuple[str, ...]:
+    """The first sign, word, two words and three words."""
+    head = text.lstrip()
+    start = first_letter(text)
+    words = tokens(text[start : start + _EDGE_CHARACTERS], most=_EDGE_WORDS)
+    sign = [head[0]] if head and len(text) - len(head) < start else []
+    return (*sign, *_runs(words[: words.index("")] if "" in words else words[:_EDGE_WORDS], last=False))
 
-    found, marks = _common([of(text) for text in folded])
+
+def _endings(folded: Sequence[str]) -> Candidates:
+    found, marks = _common([_ending(text) for text in folded])
     return [Ending(phrase=phrase) for phrase in found], marks
+
+
+@lru_cache(maxsize=1 << 15)
+def _ending(text: str) -> tuple[str, ...]:
+    """The last sign, word, two words and three words."""
+    body = text.rstrip()
+    end = after_last_letter(text)
+    start = max(0, end - _EDGE_CHARACTERS)
+    words = tokens(text[start:end])[:-1]  # the last is the end mark
+    breaks = len(words) - words[::-1].index("") if "" in words else 0
+    whole = max(breaks, 1 if start else 0)  # the first word may be cut
+    sign = [body[-1]] if body and end < len(body) else []
+    return (*sign, *_runs(words[whole:], last=True))
 
 
 def _runs(words: list[str], last: bool) -> list[str]:
@@ -112,7 +126,7 @@ def _runs(words: list[str], last: bool) -> list[str]:
     return [as_phrase(words[-size:] if last else words[:size]) for size in sizes]
 
 
-def _common(phrases_of: list[list[str]]) -> tuple[list[str], csr_matrix]:
+def _common(phrases_of: Sequence[Sequence[str]]) -> tuple[list[str], csr_matrix]:
     """The most common phrases, and (texts, phrases) marks."""
     counts = Counter(phrase for phrases in phrases_of for phrase in phrases)
     sayable = [phrase for phrase, count in counts.items() if count >= _FEWEST_TEXTS and phrase.isprintable()]
@@ -125,7 +139,7 @@ def _common(phrases_of: list[list[str]]) -> tuple[list[str], csr_matrix]:
 
 def _refusals(folded: Sequence[str]) -> Candidates:
     predicate = Refusal()
-    marks = np.fromiter((predicate.score(text, text) for text in folded), dtype=np.float64, count=len(folded))
+    marks = np.fromiter((refuses(text) for text in folded), dtype=np.float64, count=len(folded))
     return _worth([predicate], csr_matrix(marks[:, None]))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
@@ -158,14 +159,18 @@ def count_grams(folded: Sequence[str], longest: int = _LONGEST, fewest: int = _F
     return Grams(words, csr_matrix((np.ones(len(row)), (row, column)), shape=(texts, len(words))))
 
 
+@lru_cache(maxsize=1 << 15)
+def _words_of(text: str) -> tuple[str, ...]:
+    return (*tokens(text)[:_WORDS_PER_TEXT], "")
+
+
 def _stream(folded: Sequence[str]) -> tuple[IntArray, IntArray, list[str]]:
     """All words as numbers (−1 where a phrase cannot go on), the text of each, the words by number."""
     numbers: dict[str, int] = {"": -1}
     stream: list[int] = []
     lengths: list[int] = []
     for text in folded:
-        found = tokens(text)[:_WORDS_PER_TEXT]
-        found.append("")
+        found = _words_of(text)
         for word in found:
             number = numbers.get(word)
             if number is None:

@@ -7,6 +7,7 @@ variants. A cheap check, not a judge: it misses refusals that only lecture. Its 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Only the start of a text declines; later on "I cannot" is story or advice.
 _WINDOW = 600
@@ -56,6 +57,7 @@ def refusal_spans(folded: str) -> list[tuple[int, int]]:
     return spans + [match.span() for match in _ANYWHERE.finditer(head) if not spans or match.start() >= spans[0][1]]
 
 
+@lru_cache(maxsize=1 << 15)
 def refuses(folded: str) -> bool:
     """Whether a folded text declines to answer."""
     head = folded[:_WINDOW]

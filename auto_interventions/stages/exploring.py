@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import numpy as np
+
+from auto_interventions.confirming import focus_of, payoff_sums, shares_of
 from auto_interventions.hypotheses import propose as propose_hypotheses
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
-from auto_interventions.records import Hypothesis
+from auto_interventions.records import FloatArray, Hypothesis
 from auto_interventions.stages.clustering import settle
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.sampling import sides
@@ -16,6 +21,8 @@ EXHAUSTIVE_PAIRS = 60_000
 
 # Nats of explored evidence from which a sentence is worth confirming: it was the best of about a thousand candidates.
 NAMED = 10.0
+# Pairs that suspicion goes by.
+_MOST_SUSPECTED = 10_000
 
 
 def propose(where: Workspace) -> Counts:
@@ -31,6 +38,27 @@ def named(where: Workspace) -> bool:
     """Whether what was explored so far describes the difference well enough to be confirmed."""
     with where.ledger.stage("propose"):
         return any(hypothesis.evidence >= NAMED for hypothesis in proposals(where))
+
+
+def suspicion(where: Workspace, pairs_left: int) -> FloatArray | None:
+    """(strata of the bank,) where more pairs would soonest decide about the sentences that are suggested so far; None: nowhere more than
+    elsewhere.
+
+    The rule by which confirming focuses (`confirming.focus`), here on explored pairs: a word that came up three times in one stratum
+    only is looked for there, and stands out or is refuted.
+    """
+    state = where.explore_state()
+    found = [one for one in proposals(where) if one.check is not None]
+    if not state.round or not found:
+        return None
+    names = state.strata[: state.tree.roots]
+    pairs = where.explored_pairs()[-_MOST_SUSPECTED:]
+    base, intervention = (where.judge.score(found, texts).astype(np.float64) for texts in sides(pairs))
+    sums = payoff_sums(intervention - base, [pair.prompt.stratum for pair in pairs], names)
+    pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
+    needed = np.array([max(NAMED - one.evidence, 0.0) for one in found])
+    sizes = np.array([pool[name] for name in names], dtype=np.float64)
+    return focus_of(sums, sizes, needed, shares_of(found), pairs_left, (state.seed, state.round))
 
 
 def proposals(where: Workspace) -> tuple[Hypothesis, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from auto_interventions.confirming import next_round, outlook, why_stop_confirming
-from auto_interventions.exploring import allocation_of, pairs_wanted, why_stop
+from auto_interventions.exploring import allocation_of, exploring_pairs_left, pairs_wanted, why_stop
 from auto_interventions.prompts import load_prompts, split, stratify
 from auto_interventions.records import Pool
 from auto_interventions.stages.checking import check_budget
 from auto_interventions.stages.confirming import begin
-from auto_interventions.stages.exploring import named
+from auto_interventions.stages.exploring import named, suspicion
 from auto_interventions.stages.growing import free_bank, grow
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace
@@ -61,11 +61,12 @@ def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
     wanted = pairs_wanted(state, config)
     if round == 0 and capacity and config.sampling.strategy != "exhaustive":
         wanted = min(wanted, max(2, int(sum(capacity.values()) * FIRST_SHARE)))
-    requests = allocation_of(config).allocate(state, pool, wanted, config, capacity)
+    rule = allocation_of(config, suspicion(where, exploring_pairs_left(state, config)) if config.sampling.strategy == "active" else None)
+    requests = rule.allocate(state, pool, wanted, config, capacity)
     targeted = config.sampling.strategy in ("active", "divergence")
     if targeted and grow(where, set(state.tree.leaf_of([request.prompt for request in requests]).tolist())):
         pool = where.prompts_of("explore")
-        requests = allocation_of(config).allocate(where.explore_state(), pool, wanted, config, where.capacities(pool))
+        requests = rule.allocate(where.explore_state(), pool, wanted, config, where.capacities(pool))
     return "" if requests else str(why_stop(state, config, exhausted=True)), requests
 
 
