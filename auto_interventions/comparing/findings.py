@@ -1,7 +1,8 @@
 """Which of the exhaustive run's findings the active run has too.
 
 Two findings are the same if they say that the same side shows more of the same thing. The same thing: the same check, or checks that
-agree on texts, phi ≥ 0.5 on texts that neither run's sentences were read off (phi: the correlation of two yes/no answers, Yule 1912);
+agree on texts, phi ≥ 0.5 on texts that neither run's sentences were read off (phi: the correlation of two yes/no answers, Yule 1912; more
+of a thing is less of its opposite, so checks of opposite directions are the same with phi ≤ −0.5);
 or checks that a run merged into one finding itself (`also`: "has at least 31 words" and "has at least 5 sentences" are one change to it).
 Several findings of one run may match one of the other: "mentions “moral”" and "mentions “the moral is”" are one change.
 """
@@ -33,7 +34,7 @@ class Match:
         finding: as in findings.json.
         other: the other run's finding, None if it has none.
         how: what makes them the same; None without `other`.
-        phi: agreement of their checks on the held-out texts; None where a check cannot be run on texts.
+        phi: of their checks on the held-out texts, negative for opposites; None where a check cannot be run on texts.
         tested: the other run tested it (or its like) at all. False: it never proposed it.
     """
 
@@ -164,24 +165,24 @@ class _Tested:
             phi = float(self.marks[number] @ other.marks[candidate])
             how = _how(finding, theirs, phi)
             if how is not None:
-                alike.append((_HOW.index(how), phi, candidate))
+                alike.append((_HOW.index(how), abs(phi), candidate))
         held = [entry for entry in alike if other.findings[entry[2]]["status"] == "validated"]
         if not held:
             return Match(finding, None, None, None, tested=bool(alike))
-        how, phi, candidate = max(held, key=lambda entry: (entry[0], entry[1], -entry[2]))
+        how, _, candidate = max(held, key=lambda entry: (entry[0], entry[1], -entry[2]))
         runnable = self.runnable[number] and other.runnable[candidate]
+        phi = float(self.marks[number] @ other.marks[candidate])
         return Match(finding, other.findings[candidate], _HOW[how], phi if runnable else None, tested=True)
 
 
 def _how(one: Finding, other: Finding, phi: float) -> How | None:
-    if one["more_in"] != other["more_in"]:
-        return None
+    agreement = phi if one["more_in"] == other["more_in"] else -phi
     if one.get("check") is not None and canonical_json(one["check"]) == canonical_json(other.get("check")):
-        return "same check"
-    if phi >= SAME:
+        return "same check" if one["more_in"] == other["more_in"] else None
+    if agreement >= SAME:
         return "same texts"
     merged = one["statement"] in (other.get("also") or ()) or other["statement"] in (one.get("also") or ())
-    return "merged" if merged else None
+    return "merged" if merged and agreement > 0 else None
 
 
 def _predicate(finding: Finding) -> Predicate | None:

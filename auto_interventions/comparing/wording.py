@@ -80,8 +80,9 @@ def match_cell(match: Match) -> str:
     if match.how == "same check":
         return "the same"
     often, what = wording.claim(match.other)
-    told = f"φ = {match.phi or 0.0:.2f}"
-    return f"{often} {what} ({f'the same texts: {told}' if match.how == 'same texts' else f'merged with it; {told}'})"
+    phi = match.phi or 0.0
+    how = "merged with it" if match.how == "merged" else "the same texts" if phi > 0 else "the other texts"
+    return f"{often} {what} ({how}: φ = {phi:.2f})".replace("= -", f"= {wording.MINUS}")
 
 
 def notes(comparison: Comparison) -> list[str]:

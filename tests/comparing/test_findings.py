@@ -115,15 +115,25 @@ def test_findings_too_small_to_matter_are_counted_apart() -> None:
 def test_what_a_run_merged_is_one_finding(side: str) -> None:
     ours, theirs = finding("boat"), finding("kindness")
     (ours if side == "active" else theirs)["also"] = [(theirs if side == "active" else ours)["statement"]]
-    (match,) = match_findings(content(ours), content(theirs), TEXTS).exhaustive
+    texts = [*TEXTS, *["a boat of kindness"] * 5]
+    (match,) = match_findings(content(ours), content(theirs), texts).exhaustive
     assert match.how == "merged"
     assert match.phi is not None
-    assert match.phi < 0.5
+    assert 0 < match.phi < 0.5
     ours["more_in"] = "base"
-    assert match_findings(content(ours), content(theirs), TEXTS).kept == 0
+    assert match_findings(content(ours), content(theirs), texts).kept == 0
 
 
 def test_agreement_goes_before_merging() -> None:
     merged = finding("boat", also=["mentions “moral”"])
     (match,) = match_findings(content(merged, finding("the moral is")), content(finding("moral")), TEXTS).exhaustive
     assert match.how == "same texts"
+
+
+def test_less_of_a_thing_is_more_of_its_opposite() -> None:
+    """Half the texts say sea, the other half moral: more of the one, less of the other."""
+    texts = ["the sea", "a moral"] * 10
+    (match,) = match_findings(content(finding("moral")), content(finding("sea", more_in="base")), texts).exhaustive
+    assert match.how == "same texts"
+    assert match.phi == pytest.approx(-1.0)
+    assert match_findings(content(finding("moral")), content(finding("sea")), texts).kept == 0
