@@ -1,103 +1,125 @@
-"""The discriminator: which of a prompt's two texts is the intervention's?  Trained on past pairs, it makes the payoffs of the next ones.
+"""The discriminator: which of a prompt's two texts is the intervention's?  It learns past pairs and makes the payoffs of the next ones.
 
 Formula.  For a pair with feature difference Δ = f(text_intervention) − f(text_base), conditional (paired) logistic regression:
+P(this order | Δ) = 1 / (1 + exp(−w·Δ)), no intercept: balanced by construction (each pair votes once, either way round) and blind to what
+the prompt alone explains. Streaming and Bayesian: of all past pairs only a Gaussian with diagonal precision D is kept. New pairs give
 
-    minimise over w:   Σ_pairs log(1 + exp(−o − w·Δ)) + ρ/2 · ‖w‖²
+    w ← minimise over w:   Σ_new pairs log(1 + exp(−w·Δ)) + ½ Σ_j (D_j + P_j) (w_j − m_j)²,      m = the mean so far
+    D ← D + Σ_new pairs p (1 − p) Δ²                                                          (Laplace, assumed density)
 
-It has no intercept and looks at differences only, so it is balanced by construction (each pair votes once, either way round) and blind
-to what the prompt alone explains. With g(text) = ½ w·f(text), half the logit, the payoff is
+so that learning costs time in proportion to the new pairs. P is the prior's precision, another one for each column:
+- columns that differ in nearly all pairs (`_USUAL`: embedding, length): `_DENSE`;
+- columns that differ in fewer (a word, a line break): a spike at 0 (`_SPIKE`) or a slab as wide as what is seen there (`_SLAB`), the
+  posterior variances mixed by how sure the column's own past is that it leans one way: n₊ pairs against n₋, Beta-binomial against coin,
+  prior `_LEANING`. A word is ignored until about ten texts of one model have it and the other's have not; then it is believed at once.
+  P may change with every chunk; the data's part of the posterior, D and D·m + P·m, stays.
 
-    x = clip(g(text_intervention) − g(text_base), −1, 1).
+With g(text) = ½ w·f(text), half the logit, the payoff is x = g(text_intervention) − g(text_base), drawn `_DOUBT` towards 0, clipped to
+[−1, 1]. Given the two texts of a pair in unknown order, the likelihood-ratio bet is 1 + tanh(w·Δ/2); x equals its argument, so x is on the
+scale on which betting everything would be best were the model right, and the mixture over fractions (`inference.betting`) guards
+against its being wrong. Small scores are noise that only makes evidence shake: a pair that shows nothing is no bet. Swapping the texts
+flips the sign of x: under the null x is symmetric around 0, whatever w, as long as w comes from other, earlier pairs.
 
-Given the two texts of a pair in unknown order, the likelihood-ratio bet is 1 + tanh(w·Δ/2); x equals its argument, so x is on the scale
-on which betting everything would be best were the model right, and the mixture over fractions (`inference.betting`) guards against its
-being wrong. Swapping the texts flips the sign of x: under the null x is symmetric around 0, whatever w, as long as w comes from other,
-earlier pairs.
-
-Global and local.  One w for all strata; and in each stratum with at least `LOCAL_PAIRS` past pairs a correction w_s fitted with the
-global score as offset o and a stronger ρ (partial pooling: a stratum with little to say keeps the global discriminator).
+The local payoff has the stratum's own correction added (`exploring.local`).
 
 Deterministic: the problem is strictly convex and solved by L-BFGS from a fixed start, in float64 on one thread.
 
 Sources: Podkopaev & Ramdas 2023, arXiv:2305.00143 (betting on a classifier's scores); Breslow & Day 1980, vol. 1, ch. 7 (conditional
-logistic regression for matched pairs); Kim, Ramdas, Singh & Wasserman 2021, arXiv:1602.02210 (classification accuracy as two-sample
-test)."""
+logistic regression for matched pairs); Chapelle & Li 2011, "An empirical evaluation of Thompson sampling", algorithm 3 (streaming
+logistic regression with a diagonal posterior); George & McCulloch 1993, JASA 88 (spike and slab)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import expit
+from scipy.special import betaln, expit, logit
 
-from auto_interventions.records import FloatArray, IntArray
+from auto_interventions.exploring.local import Local
+from auto_interventions.records import BoolArray, FloatArray, IntArray
 
-LOCAL_PAIRS = 30
-_RIDGE = 2.0
-_LOCAL_RIDGE = 6.0
+_DENSE = 8.0
+_SPIKE = 20.0
+_SLAB = 0.5  # precision of one sighting's logit: standard deviation 1.4
+_LEANING = 5e-3  # share of rare columns that are expected to matter
+_USUAL = 0.95
+_HALF = 0.5  # Jeffreys prior of the share of a leaning column's pairs that lean to one side
+_DOUBT = 0.1
 _ITERATIONS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Discriminator:
-    """Weights of the global discriminator (d,) and the corrections of the strata that have one."""
+    """What was learned of `pairs` pairs with d features.
+
+    Attributes:
+        weights: (d,) posterior mean w.
+        precisions: (d,) D, the data's part of the posterior precision.
+        leanings: (2, d) number of pairs in which the intervention's text had more of the column, and less.
+        squares: (d,) sum of Δ².
+        local: what the strata say beyond it.
+    """
 
     weights: FloatArray
-    corrections: Mapping[int, FloatArray] = field(default_factory=dict)
-    precisions: FloatArray | None = None
+    precisions: FloatArray
+    leanings: FloatArray
+    squares: FloatArray
+    pairs: int = 0
+    local: Local | None = None
 
     @staticmethod
     def start(columns: int) -> Discriminator:
         """Before any pair, of `columns` features: never bets."""
-        return Discriminator(np.zeros(columns), {}, np.full(columns, _RIDGE))
-
-    def learn(self, differences: csr_matrix, strata: IntArray) -> Discriminator:
-        """A discriminator that has also learned these pairs: (n, d) differences, (n,) strata. Costs time in proportion to n."""
-        before = np.full(len(self.weights), _RIDGE) if self.precisions is None else self.precisions
-        if not len(strata):
-            return self
-        weights = _fit(differences, np.zeros(len(strata)), before, self.weights, self.weights)
-        chance = expit(np.asarray(differences @ weights, dtype=np.float64))
-        squares = csr_matrix(differences.astype(np.float64).power(2).T)
-        return Discriminator(weights, {}, before + np.asarray(squares @ (chance * (1 - chance)), dtype=np.float64))
-
-    @staticmethod
-    def fit(features_base: csr_matrix, features_intervention: csr_matrix, strata: IntArray) -> Discriminator:
-        """Trains on past pairs: row i of both matrices is pair i, `strata` (n,) its stratum. No pairs: a discriminator that never bets."""
-        return Discriminator.fit_differences(csr_matrix(features_intervention - features_base), strata)
-
-    @staticmethod
-    def fit_differences(differences: csr_matrix, strata: IntArray, start: Discriminator | None = None) -> Discriminator:
-        """Trains on the pairs' feature differences (n, d), intervention − base; `start` only saves iterations."""
-        nothing = np.zeros(width(differences))
-        if not len(strata):
-            return Discriminator(nothing)
-        weights = _fit(differences, np.zeros(len(strata)), _RIDGE, nothing if start is None else start.weights)
-        offsets = np.asarray(differences @ weights, dtype=np.float64)
-        corrections: dict[int, FloatArray] = {}
-        present, counts = np.unique(strata, return_counts=True)
-        for stratum in present[counts >= LOCAL_PAIRS] if len(present) > 1 else []:
-            rows = np.flatnonzero(strata == stratum)
-            corrections[int(stratum)] = _fit(csr_matrix(differences[rows]), offsets[rows], _LOCAL_RIDGE, nothing)
-        return Discriminator(weights, corrections)
-
-    def payoffs(self, features_base: csr_matrix, features_intervention: csr_matrix, strata: IntArray) -> FloatArray:
-        """(2, n) payoffs in [−1, 1] of new pairs: row 0 by the global discriminator, row 1 by the local ones (where there are)."""
-        return self.payoffs_of(csr_matrix(features_intervention - features_base), strata)
+        nothing = np.zeros(columns)
+        return Discriminator(nothing, nothing, np.zeros((2, columns)), nothing)
 
     def payoffs_of(self, differences: csr_matrix, strata: IntArray) -> FloatArray:
-        """As `payoffs`, of feature differences."""
-        logits = np.asarray(differences @ self.weights, dtype=np.float64)
-        local = logits.copy()
-        for stratum, correction in self.corrections.items():
-            rows = np.flatnonzero(strata == stratum)
-            if rows.size:
-                local[rows] += np.asarray(differences[rows] @ correction, dtype=np.float64)
-        return np.clip(np.stack([logits, local]) / 2, -1.0, 1.0)
+        """(2, n) payoffs in [−1, 1] of new pairs: row 0 by the global discriminator, row 1 by the local ones.
+
+        Args:
+            differences: (n, d) features, intervention − base.
+            strata: (n,) numbers ≥ 0 of the pairs' strata; new ones may appear at any time.
+        """
+        halves = self._halves(differences)
+        own = halves + self.local.corrections(differences, strata) if self.local is not None else halves
+        return np.stack([_doubted(halves), _doubted(own)])
+
+    def learn(self, differences: csr_matrix, strata: IntArray) -> Discriminator:
+        """A discriminator that has also learned these pairs; shapes as in `payoffs_of`. Costs time in proportion to n."""
+        if not len(strata):
+            return self
+        data = csr_matrix(differences, dtype=np.float64)
+        squared = csr_matrix(data.power(2).T)
+        leanings = self.leanings + np.stack([_per_column(csr_matrix(data > 0)), _per_column(csr_matrix(data < 0))])
+        now = replace(self, leanings=leanings, squares=self.squares + squared @ np.ones(len(strata)), pairs=self.pairs + len(strata))
+        precisions = self.precisions + now.prior
+        centre = self.weights * (self.precisions + self.prior) / precisions
+        weights = _fit(data, precisions, centre, now.squares - self.squares)
+        chance = expit(data @ weights)
+        surprise = expit(-2 * self._halves(differences))
+        local = (self.local or Local.start(_usual(leanings, now.pairs))).learn(differences, surprise, strata)
+        return replace(now, weights=weights, precisions=self.precisions + squared @ (chance * (1 - chance)), local=local)
+
+    @property
+    def prior(self) -> FloatArray:
+        """(d,) prior precision P of each column, as its own past tells."""
+        seen = self.leanings.sum(axis=0)
+        rare = np.flatnonzero((seen > 0) & ~_usual(self.leanings, self.pairs))
+        prior = np.where(_usual(self.leanings, self.pairs), _DENSE, _SPIKE)
+        more, less = self.leanings[:, rare]
+        evidence = betaln(more + _HALF, less + _HALF) - betaln(_HALF, _HALF) + (more + less) * np.log(2)
+        leans = expit(logit(_LEANING) + evidence)
+        slab = _SLAB * np.maximum(self.squares[rare] / seen[rare], 1e-6)
+        data = self.squares[rare] / 4
+        prior[rare] = np.maximum(1 / (leans / (data + slab) + (1 - leans) / (data + _SPIKE)) - data, slab)
+        return prior
+
+    def _halves(self, differences: csr_matrix) -> FloatArray:
+        """(n,) half of each pair's logit."""
+        return np.asarray(differences @ self.weights, dtype=np.float64) / 2
 
 
 def width(matrix: csr_matrix) -> int:
@@ -106,16 +128,38 @@ def width(matrix: csr_matrix) -> int:
     return int(shape[1])
 
 
-def _fit(
-    differences: csr_matrix, offsets: FloatArray, ridge: float | FloatArray, start: FloatArray, centre: FloatArray | float = 0.0
-) -> FloatArray:
-    matrix = differences.astype(np.float64)
-    transposed = csr_matrix(matrix.T)
+def _usual(leanings: FloatArray, pairs: int) -> BoolArray:
+    """(d,) which columns differ in nearly all pairs."""
+    return leanings.sum(axis=0) > _USUAL * pairs
 
-    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
-        logits = offsets + matrix @ weights
-        value = float(np.logaddexp(0.0, -logits).sum()) + float(np.sum(ridge * (weights - centre) ** 2)) / 2
-        return value, ridge * (weights - centre) - transposed @ expit(-logits)
 
+def _per_column(matrix: csr_matrix) -> FloatArray:
+    return np.bincount(matrix.indices, minlength=width(matrix)).astype(np.float64)
+
+
+def _doubted(halves: FloatArray) -> FloatArray:
+    return np.clip(np.sign(halves) * np.maximum(np.abs(halves) - _DOUBT, 0.0), -1.0, 1.0)
+
+
+def _fit(differences: csr_matrix, precisions: FloatArray, centre: FloatArray, squares: FloatArray) -> FloatArray:
+    """The posterior mode, sought in the columns that these pairs have, each in units of its own curvature: others stay at `centre`."""
+    columns = np.flatnonzero(squares)
+    scale = 1 / np.sqrt(precisions[columns] + squares[columns] / 4)
+    place = np.zeros(len(centre), dtype=np.int64)
+    place[columns] = np.arange(len(columns))
+    places = place[differences.indices]
+    scaled = csr_matrix((differences.data * scale[places], places, differences.indptr), shape=(len(differences.indptr) - 1, len(columns)))
+    transposed = csr_matrix(scaled.T)
+    offsets = np.asarray(differences @ centre, dtype=np.float64)
+    ridge = precisions[columns] * scale**2
+
+    def loss(steps: FloatArray) -> tuple[float, FloatArray]:
+        logits = offsets + scaled @ steps
+        value = float(np.logaddexp(0.0, -logits).sum()) + float(ridge @ steps**2) / 2
+        return value, ridge * steps - transposed @ expit(-logits)
+
+    start = np.zeros(len(columns))
     solution = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "maxcor": 8, "gtol": 1e-3})
-    return np.asarray(solution.x, dtype=np.float64)
+    weights = centre.copy()
+    weights[columns] += np.asarray(solution.x, dtype=np.float64) * scale
+    return weights

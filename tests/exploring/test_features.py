@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auto_interventions.exploring import text_features
-from auto_interventions.exploring.features import FORMAT_COUNTS, HASHED, format_counts
+from auto_interventions.exploring.features import _CACHE, CACHED, FORMAT_COUNTS, HASHED, MARK, STEPS, format_counts
 from auto_interventions.fingerprint import generator
 
 
@@ -17,13 +17,44 @@ def vectors(count: int, dimension: int = 8) -> np.ndarray:
 
 def test_blocks_lie_side_by_side() -> None:
     features = text_features(["One otter.", ""], vectors(2))
-    assert features.shape == (2, 8 + HASHED + FORMAT_COUNTS)
+    assert features.shape == (2, 8 + HASHED + FORMAT_COUNTS + STEPS)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features[:, :8].toarray(), vectors(2))
     words = features[:, 8 : 8 + HASHED]
-    assert words[0].nnz == 3  # one, otter, "one otter"
-    assert words[1].nnz == 0
+    assert words[0].nnz == 7  # one, otter, "one otter", "^ one", "otter $", and ^ and $ that every text has
+    assert words[1].nnz == 3  # ^, $, "^ $"
+    np.testing.assert_allclose(words.data, MARK)
+    counts = features[:, 8 + HASHED : 8 + HASHED + FORMAT_COUNTS].toarray()
+    np.testing.assert_allclose(counts, format_counts(["One otter.", ""]))
     assert np.isfinite(features.toarray()).all()
+
+
+def test_words_that_both_texts_have_leave_no_difference() -> None:
+    one, other = text_features(["The old otter swam home.", "The old otter, very old, swam home."], vectors(2))[:, 8 : 8 + HASHED]
+    assert (other - one).count_nonzero() <= 7  # very, "otter very", "very old", "old swam", "otter swam", and no more
+
+
+def test_steps_mark_a_rare_layout() -> None:
+    steps = text_features(["One.\nTwo.\nThree.\nFour.", "One. Two. Three. Four."], vectors(2))[:, 8 + HASHED + FORMAT_COUNTS :]
+    assert set(np.unique(steps.toarray()).tolist()) == {0.0, float(np.float32(MARK))}
+    assert (steps[0] - steps[1]).count_nonzero() >= 3  # at least 1, 2, 3 line breaks
+
+
+def test_equal_texts_are_read_once() -> None:
+    _CACHE._rows.clear()
+    once = text_features(["One otter.", "Two."], vectors(2)).toarray()
+    kept = dict(_CACHE._rows)
+    again = text_features(["Two.", "One otter.", "Two."], vectors(3))
+    assert len(kept) == 2
+    assert all(_CACHE._rows[text] is row for text, row in kept.items())
+    np.testing.assert_array_equal(again[:, 8:].toarray(), once[[1, 0, 1], 8:])
+
+
+def test_the_cache_is_bounded_and_answers_beyond_its_bound() -> None:
+    texts = [str(number) for number in range(CACHED + 50)]
+    features = text_features(texts, np.zeros((len(texts), 1), dtype=np.float32))
+    assert features.shape[0] == len(texts)
+    assert len(_CACHE._rows) == CACHED
 
 
 @pytest.mark.parametrize(
