@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Runs the tasks that are not finished yet."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that workers are ended too
     arguments = _arguments()
     cells = list(grid(arguments.kinds, arguments.effects, arguments.prevalence, arguments.strata))
     budgets = tuple(sorted(arguments.budgets))

@@ -22,7 +22,7 @@ from benchmarks.planted.pool import Pool, load_pool
 from benchmarks.planted.records import Records
 from benchmarks.planted.world import Cell, World
 
-LADDER = (600, 1_000, 1_500, 2_200, 3_200, 4_700, 7_000, 10_000, 15_000, 22_000, 33_000, 50_000, 75_000, 110_000, 200_000)
+LADDER = (250, 400, 600, 1_000, 1_500, 2_200, 3_200, 4_700, 7_000, 10_000, 15_000, 22_000, 33_000, 50_000, 75_000, 110_000, 200_000)
 TARGET = 0.95
 
 

@@ -33,7 +33,7 @@ from scipy.stats import binomtest, fisher_exact, norm
 from auto_interventions.fingerprint import generator, seed_of
 from auto_interventions.hypotheses.lexical import log_odds
 from auto_interventions.inference.fixed import benjamini_hochberg
-from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, IntArray
+from auto_interventions.records import BoolArray, FloatArray, IntArray
 from benchmarks.planted.pool import Pool
 from benchmarks.planted.scoring import Discovery, Scored, scored
 from benchmarks.planted.world import SimulatedSubject, World
@@ -118,16 +118,14 @@ def logodds(pool: Pool, sample: Sample, seed: int) -> Answer:
 def bertopic(pool: Pool, sample: Sample, seed: int) -> Answer:
     """BERTopic on given embeddings, PCA to 10 dimensions in place of UMAP (deterministic, and minutes faster), its HDBSCAN."""
     from bertopic import BERTopic
-    from bertopic.representation import BaseRepresentation
     from hdbscan import HDBSCAN
     from sklearn.decomposition import PCA
 
     rows = sample.rows
     model = BERTopic(
         embedding_model=None,
-        umap_model=PCA(10, random_state=seed % 2**31),
+        umap_model=PCA(10, random_state=seed),
         hdbscan_model=HDBSCAN(min_cluster_size=max(10, len(rows) // 200), prediction_data=True, core_dist_n_jobs=1),
-        representation_model=BaseRepresentation(),
         calculate_probabilities=False,
         verbose=False,
     )
@@ -141,7 +139,7 @@ def hypothesaes(pool: Pool, sample: Sample, seed: int) -> Answer:
     import torch
     from hypothesaes.quickstart import train_sae
 
-    torch.manual_seed(seed % 2**31)
+    torch.manual_seed(seed)
     # Its settings for few texts: as many neurons as its guide says for thousands of texts.
     model = train_sae(pool.vectors[sample.rows], NEURONS, ACTIVE, n_epochs=30, show_progress=False)
     return _tested(np.asarray(model.get_activations(pool.vectors)) > 0, sample, "neuron")
@@ -168,7 +166,7 @@ def run_peer(name: str, world: World, texts: int) -> tuple[Scored, bool, float]:
     os.environ.setdefault("OPENAI_KEY_SAE", "none")  # hypothesaes wants one to be imported; nothing is asked of it
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        answer = PEERS[name](world.pool, sample_of(world, texts), seed_of(name, world.seed))
+        answer = PEERS[name](world.pool, sample_of(world, texts), seed_of(name, world.seed) % 2**31)
     return scored(world, answer.discoveries), answer.different, round(time.perf_counter() - started, 2)
 
 
@@ -202,8 +200,3 @@ def _grams(pool: Pool) -> tuple[list[str], csr_matrix]:
     vectorizer: Any = CountVectorizer(ngram_range=(1, 3), min_df=20, binary=True, token_pattern=r"(?u)\b\w+\b")
     marks = csr_matrix(vectorizer.fit_transform(pool.texts), dtype=np.int32)
     return vectorizer.get_feature_names_out().tolist(), marks
-
-
-def embeddings_of(pool: Pool, rows: IntArray) -> FloatMatrix:
-    """Vectors of texts by row."""
-    return pool.vectors[rows]

@@ -28,7 +28,7 @@ _SEED = 7
 _BLOCK = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pool:
     """All texts of all worlds.
 

@@ -34,22 +34,28 @@ class Discovery:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A method's discoveries in one world: how many, how many of them false, whether one recovers the plant, the best agreement."""
+    """A method's discoveries in one world: how many, how many of them false, whether one recovers the plant, the best agreement.
+
+    `names`, `false_names`: the first three that recover it, and that are false.
+    """
 
     discoveries: int
     false: int
     recovered: bool
     best: float
     names: tuple[str, ...] = ()
+    false_names: tuple[str, ...] = ()
 
 
 def scored(world: World, discoveries: Sequence[Discovery]) -> Scored:
     """See the head of the page."""
     agreements = [agreement(world, one) for one in discoveries]
-    false = sum(is_false(world, one) for one in discoveries)
+    false = [one.name for one in discoveries if is_false(world, one)]
     best = max(agreements, default=0.0)
     recovering = [one.name for one, value in zip(discoveries, agreements, strict=True) if value >= SAME]
-    return Scored(len(discoveries), false, bool(world.cell.effect) and best >= SAME, round(best, 3), tuple(recovering[:3]))
+    return Scored(
+        len(discoveries), len(false), bool(world.cell.effect) and best >= SAME, round(best, 3), tuple(recovering[:3]), tuple(false[:3])
+    )
 
 
 def agreement(world: World, discovery: Discovery) -> float:

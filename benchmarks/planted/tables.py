@@ -1,0 +1,200 @@
+"""What the finished audits say: texts to recover 95% of the plants, ratios, recall, error rates, each with its interval."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import binomtest
+
+from benchmarks.planted.grid import LADDER, TARGET
+from benchmarks.planted.peers import PEERS
+from benchmarks.planted.records import cell_of
+from benchmarks.planted.world import Cell
+
+Rows = list[dict[str, Any]]
+SEEDS = 20
+EXHAUSTIVE = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where a strategy reached the target in a cell: the step, the mean texts really used, and how many seeds recovered the plant."""
+
+    budget: int
+    texts: float
+    recovered: int
+    seeds: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% Clopper-Pearson interval of the recall."""
+        return exact(self.recovered, self.seeds)
+
+
+def exact(count: int, of: int) -> tuple[float, float]:
+    """95% Clopper-Pearson interval.
+
+    >>> [round(end, 3) for end in exact(20, 20)]
+    [0.832, 1.0]
+    """
+    interval = binomtest(count, of).proportion_ci(method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def by_step(rows: Iterable[dict[str, Any]]) -> dict[tuple[Cell, str], dict[int, Rows]]:
+    """Rows by cell and strategy, then by budget."""
+    found: dict[tuple[Cell, str], dict[int, Rows]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[cell_of(row), row["strategy"]][row["budget"]].append(row)
+    return found
+
+
+def reached(steps: dict[int, Rows], seeds: int = SEEDS) -> Reached | None:
+    """The smallest budget at which at least `TARGET` of at least `seeds` seeds recovered the plant."""
+    for budget in sorted(steps):
+        rows = steps[budget]
+        count = sum(row["scored"]["recovered"] for row in rows)
+        if len(rows) >= seeds and count >= TARGET * len(rows):
+            return Reached(budget, statistics.fmean(row["texts"] for row in rows), count, len(rows))
+    return None
+
+
+def climbed(steps: dict[int, Rows]) -> int:
+    """The largest budget that was tried."""
+    return max(steps, default=0)
+
+
+def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[dict[str, Any]]:
+    """One line a cell: texts of `strategy`, of exhaustive, the oracle's, and their ratios."""
+    steps = by_step(rows)
+    lines: list[dict[str, Any]] = []
+    for cell in sorted({cell for cell, _ in steps if cell.effect}, key=_order):
+        mine, every = reached(steps[cell, strategy], seeds), reached(steps[cell, "exhaustive"], seeds)
+        tried = [row for step in steps[cell, strategy].values() for row in step] or [
+            row for s in steps[cell, "exhaustive"].values() for row in s
+        ]
+        oracle = next((row["oracle"] for row in tried if row.get("oracle")), None)
+        lines.append(
+            {
+                "cell": cell,
+                "reached": mine,
+                "tried": climbed(steps[cell, strategy]),
+                "exhaustive": every,
+                "exhaustive_tried": climbed(steps[cell, "exhaustive"]),
+                "oracle": oracle,
+                "saved": EXHAUSTIVE / mine.texts if mine and every else None,
+                "ratio": every.texts / mine.texts if mine and every else None,
+            }
+        )
+    return lines
+
+
+def texts_table(rows: Rows, strategy: str = "active", seeds: int = SEEDS) -> str:
+    """Texts to recover 95%, by cell."""
+    out = [
+        f"| affected | effect | kind | {strategy} | recall | exhaustive | 200,000 / {strategy} | smallest / {strategy} | oracle |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for line in summary(rows, strategy, seeds):
+        cell, mine = line["cell"], line["reached"]
+        recall = f"{mine.recovered}/{mine.seeds}" if mine else ""
+        out.append(
+            f"| {cell.prevalence:.0%} | {cell.effect:.0%} | {cell.kind} | {_texts(mine, line['tried'])} | {recall} | "
+            f"{_texts(line['exhaustive'], line['exhaustive_tried'])} | {_times(line['saved'])} | {_times(line['ratio'])} | "
+            f"{line['oracle']:,.0f} |"
+        )
+    return "\n".join(out)
+
+
+def headline(rows: Rows, strategy: str = "active", seeds: int = SEEDS, strata: int = 100) -> str:
+    """Medians and worst over the cells with `strata` strata, against the bars of the issue."""
+    lines = [line for line in summary(rows, strategy, seeds) if line["cell"].strata == strata]
+    measured = [line for line in lines if line["reached"] and line["exhaustive"]]
+    if not measured:
+        return f"no cell with {strata} strata is finished yet"
+    rare = [line["ratio"] for line in measured if line["cell"].prevalence <= 0.1]
+    everywhere = [line["ratio"] for line in measured if line["cell"].prevalence == 1]
+    saved = [line["saved"] for line in measured]
+    gap = [line["reached"].texts / line["oracle"] for line in measured]
+    parts = [
+        f"{len(measured)} of {len(lines)} cells measured (both reached the target). Texts against exhaustive at 200,000: median "
+        f"{statistics.median(saved):.0f}x fewer, worst {min(saved):.1f}x."
+    ]
+    if rare:
+        parts.append(
+            f"Against the smallest exhaustive: prevalence ≤ 10% median {statistics.median(rare):.2f}x fewer, worst {min(rare):.2f}x "
+            f"({len(rare)} cells)."
+        )
+    if everywhere:
+        parts.append(f"Everywhere: median {statistics.median(everywhere):.2f}x, worst {min(everywhere):.2f}x ({len(everywhere)} cells).")
+    parts.append(f"Against the oracle: median {statistics.median(gap):.0f}x as many texts.")
+    return " ".join(parts)
+
+
+def errors_table(rows: Rows) -> str:
+    """Realised false discovery rate (mean over audits of false / discoveries), and how often a null audit says anything."""
+    out = ["| | audits | false discovery rate | audits with a false one |", "| --- | --- | --- | --- |"]
+    groups: dict[str, Rows] = defaultdict(list)
+    for row in rows:
+        groups[f"{row['strategy']}, {'null' if not row['effect'] else 'planted'}"].append(row)
+    for name in sorted(groups):
+        some = groups[name]
+        shares = [row["scored"]["false"] / max(1, row["scored"]["discoveries"]) for row in some]
+        count = sum(row["scored"]["false"] > 0 for row in some)
+        low, high = exact(count, len(some))
+        out.append(f"| {name} | {len(some)} | {statistics.fmean(shares):.2%} | {count} ({low:.1%} to {high:.1%}) |")
+    return "\n".join(out)
+
+
+def peeks_table(rows: Rows) -> str:
+    """Of null audits: what they would have said at any peek."""
+    null = [row for row in rows if not row["effect"] and row.get("peeked")]
+    out = ["| null audits, at any peek | count | 95% interval |", "| --- | --- | --- |"]
+    for what in ("different", "divergent", "validated"):
+        for strategy in sorted({row["strategy"] for row in null}):
+            some = [row for row in null if row["strategy"] == strategy]
+            count = sum(row["peeked"][what] for row in some)
+            low, high = exact(count, len(some))
+            out.append(f"| {strategy}: {what} | {count} of {len(some)} | {low:.1%} to {high:.1%} |")
+    return "\n".join(out)
+
+
+def recall_table(rows: Rows, strategies: Sequence[str], budget: int, seeds: int = SEEDS) -> str:
+    """Recall by kind at one budget, cells with rows of all the strategies at it only."""
+    steps = by_step(rows)
+    cells = [
+        cell for cell in {cell for cell, _ in steps} if cell.effect and all(len(steps[cell, name][budget]) >= seeds for name in strategies)
+    ]
+    out = [f"| kind | audits | {' | '.join(strategies)} |", "| --- |" + " --- |" * (len(strategies) + 1)]
+    for kind in sorted({cell.kind for cell in cells}):
+        per = [[row for cell in cells if cell.kind == kind for row in steps[cell, name][budget][:seeds]] for name in strategies]
+        shares = [sum(row["scored"]["recovered"] for row in some) / len(some) for some in per]
+        out.append(f"| {kind} | {len(per[0])} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+    return "\n".join(out)
+
+
+def peers_of(rows: Rows) -> list[str]:
+    """Peers that have rows, in their order."""
+    there = {row["strategy"] for row in rows}
+    return [name for name in PEERS if name in there]
+
+
+def _order(cell: Cell) -> tuple[float, float, float, str]:
+    return cell.strata, -cell.prevalence, -cell.effect, cell.kind
+
+
+def _texts(found: Reached | None, tried: int) -> str:
+    if found:
+        return f"{found.texts:,.0f}"
+    return f"> {tried:,}" if tried else "–"
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}x"
+
+
+assert LADDER[-1] == EXHAUSTIVE
