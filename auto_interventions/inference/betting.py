@@ -40,10 +40,23 @@ def betting_grid(two_sided: bool) -> FloatArray:
     return np.concatenate([-FRACTIONS[::-1], FRACTIONS]) if two_sided else FRACTIONS.copy()
 
 
-def start_log_wealth(rows: int, two_sided: bool) -> FloatArray:
-    """Log-capital of `rows` processes before any bet, shape (rows, K): each row's capital is 1, spread evenly over the grid."""
+def start_log_wealth(rows: int, two_sided: bool, prior: FloatArray | None = None) -> FloatArray:
+    """Log-capital of `rows` processes before any bet, shape (rows, K): each row's capital is 1.
+
+    Args:
+        prior: (rows, K) share of the capital at each grid point, chosen before the first bet; None = even.
+
+    Raises:
+        ValueError: a prior of another shape, with a share that is not above 0, or whose rows do not sum to 1.
+    """
     points = len(betting_grid(two_sided))
-    return np.full((rows, points), -np.log(points))
+    if prior is None:
+        return np.full((rows, points), -np.log(points))
+    if prior.shape != (rows, points):
+        raise ValueError(f"a prior over the fractions must have shape ({rows}, {points}), not {prior.shape}")
+    if not np.all(prior > 0) or not np.allclose(prior.sum(axis=1), 1.0, rtol=0, atol=1e-9):
+        raise ValueError("a prior over the fractions must be above 0 everywhere and sum to 1 in each row")
+    return np.log(prior / prior.sum(axis=1, keepdims=True))
 
 
 def log_growth(payoffs: FloatArray, two_sided: bool) -> FloatArray:

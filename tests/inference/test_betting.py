@@ -121,3 +121,25 @@ def test_several_bettors_share_one_capital() -> None:
     both = Wealth.start(two_sided=False, bettors=2).bet(payoffs)
     alone = [np.exp(Wealth.start(two_sided=False).bet(row).log_e) for row in payoffs]
     assert np.exp(both.log_e) == pytest.approx(np.mean(alone))
+
+
+def test_an_informed_prior_is_where_the_capital_starts() -> None:
+    payoffs = np.tile(np.r_[np.ones(6), np.zeros(100)], (2, 1))
+    even = np.full(len(betting_grid(False)), 1 / len(betting_grid(False)))
+    bold = even * np.linspace(0.2, 1.8, len(even))
+    start = start_log_wealth(2, False, np.stack([even, bold / bold.sum()]))
+    np.testing.assert_allclose(log_e_values(start), 0, atol=1e-12)
+    np.testing.assert_allclose(start[0], start_log_wealth(1, False)[0])
+    plain, informed = log_e_values(bet_many(start, payoffs))
+    assert informed > plain + 0.2
+
+
+@pytest.mark.parametrize(
+    ("prior", "what"),
+    [(np.full((1, 5), 0.2), "shape"), (np.full((1, 6), 0.2), "sum to 1"), (np.array([[0.0, 0.2, 0.2, 0.2, 0.2, 0.2]]), "above 0")],
+)
+def test_a_prior_that_is_none(prior: np.ndarray, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        start_log_wealth(1, False, prior)
+    with pytest.raises(ValueError, match="above 0"):
+        start_log_wealth(1, False, np.full((1, 6), np.nan))
