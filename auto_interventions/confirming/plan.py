@@ -96,9 +96,12 @@ def plan_confirmation(
     samples = max(config.sampling.samples_per_prompt, math.ceil(wanted / len(order)))
     if samples * len(order) > budget:  # rather every prompt fewer times than some prompts never
         samples = max(config.sampling.samples_per_prompt, budget // len(order))
+    # An exhaustive audit uses up its budget: the first prompts are asked once more.
+    more = max(0, budget - samples * len(order)) if config.sampling.strategy == "exhaustive" else 0
     plan: list[Request] = []
-    for prompt in order:
-        share = min(samples, limits.get(prompt.id, samples), budget)
+    for place, prompt in enumerate(order):
+        asked = samples + (place < more)
+        share = min(asked, limits.get(prompt.id, asked), budget)
         if share < 1:
             break
         plan.append(Request(prompt, 0, share))
@@ -116,22 +119,24 @@ def next_round(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, con
     focus = _focus(plan, state, explored, config, left) if config.sampling.strategy != "uniform" else None
     unvisited = plan.backbone[state.backbone_prompts :]
     for_focus = 0 if focus is None else wanted if not unvisited else int(wanted * FOCUSED)
-    backbone = _slice(unvisited, wanted - for_focus, drawn) if wanted > for_focus else []
+    backbone = _slice(unvisited, wanted - for_focus, left - for_focus, drawn) if wanted > for_focus else []
     visited = state.backbone_prompts + len(backbone)
     focused = _focused(plan, state, focus, for_focus, drawn, visited) if focus is not None else []
     return ConfirmRound(tuple(backbone), tuple(focused))
 
 
-def _slice(unvisited: Sequence[Request], wanted: int, drawn: dict[str, int]) -> list[Request]:
-    """The first of the unvisited prompts, about `wanted` pairs, continuing what focused pairs drew of them; at least one prompt."""
+def _slice(unvisited: Sequence[Request], wanted: int, most: int, drawn: dict[str, int]) -> list[Request]:
+    """The first of the unvisited prompts, about `wanted` pairs, `most` at most, continuing what focused pairs drew of them; at least one
+    prompt."""
     chosen: list[Request] = []
     for request in unvisited:
         if chosen and wanted < request.samples:
             break
         have = drawn.get(request.prompt.id, 0)
-        chosen.append(Request(request.prompt, have, request.samples))
-        drawn[request.prompt.id] = have + request.samples
-        wanted -= request.samples
+        samples = min(request.samples, most)
+        chosen.append(Request(request.prompt, have, samples))
+        drawn[request.prompt.id] = have + samples
+        wanted -= samples
     return chosen
 
 

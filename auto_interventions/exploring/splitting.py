@@ -40,7 +40,7 @@ def split_mixed(state: RoundState, prompts: Sequence[Prompt], vectors: Vectors) 
         if chosen is not None:
             inside = [prompt for prompt, yes in zip(members, chosen.tolist(), strict=True) if yes]
             outside = [prompt for prompt, yes in zip(members, chosen.tolist(), strict=True) if not yes]
-            words = typical_words([prompt.text for prompt in members], (~chosen).astype(np.int64), 2, 2)
+            words = typical_words([prompt.whole for prompt in members], (~chosen).astype(np.int64), 2, 2)
             name = f"{state.strata[stratum]} › {' '.join(words[0]) or 'part'}"
             state = state.split(stratum, [(name, inside), (f"{state.strata[stratum]} › rest", outside)])
     return state

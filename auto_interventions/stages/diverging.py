@@ -47,4 +47,4 @@ def _boundary(where: Workspace, vectors: tuple[FloatMatrix, FloatMatrix]) -> Flo
 
 
 def _embedded(where: Workspace, prompts: Sequence[Prompt]) -> FloatMatrix:
-    return where.encoder.encode([prompt.text + prompt.prefix for prompt in prompts])
+    return where.encoder.encode([prompt.whole for prompt in prompts])

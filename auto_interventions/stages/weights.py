@@ -30,7 +30,7 @@ def prompt_weights(where: Workspace) -> dict[str, float]:
     Prompts that were mined on the way (beginnings of texts) belong to no population and weigh 0.
     """
     asked = {pair.prompt.id: pair.prompt for pair in where.explored_pairs()}
-    native = {key: prompt for key, prompt in asked.items() if not _is_mined(where, prompt)}
+    native = {key: prompt for key, prompt in asked.items() if not _is_mined(prompt)}
     cells = dict(zip(native, _cells(where, list(native.values())), strict=True))
     of_asked = Counter(cells.values())
     of_pool = Counter(_cells(where, _population(where)))
@@ -49,11 +49,11 @@ def text_weights(where: Workspace) -> FloatArray:
 
 
 def _population(where: Workspace) -> list[Prompt]:
-    return [prompt for prompt in where.prompts_of("explore") if not _is_mined(where, prompt)]
+    return [prompt for prompt in where.prompts_of("explore") if not _is_mined(prompt)]
 
 
-def _is_mined(where: Workspace, prompt: Prompt) -> bool:
-    return bool(prompt.prefix) and where.config.prompts.source != "free"
+def _is_mined(prompt: Prompt) -> bool:
+    return bool(prompt.prefix)
 
 
 def _cells(where: Workspace, prompts: list[Prompt]) -> list[int]:

@@ -69,3 +69,6 @@ def test_exhaustive_asks_all_at_once() -> None:
     whole = next_round(plan, ConfirmState.start(hypotheses(3), len(plan.backbone)), explored(), settings)
     assert whole.requests == list(plan.backbone)
     assert sum(request.samples for request in whole.requests) == 450
+    uneven = plan_confirmation(bank(90), 0, 3, config(strategy="exhaustive", max_texts=1000))
+    assert sum(request.samples for request in uneven.backbone) == 500
+    assert {request.samples for request in uneven.backbone} == {5, 6}
