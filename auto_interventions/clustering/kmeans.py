@@ -109,8 +109,8 @@ class KMeansPartition:
     def polished(
         self, vectors: FloatMatrix, seed: int, weights: FloatArray | None = None, thorough: bool = True, iterations: int = 100
     ) -> KMeansPartition:
-        """See `Partition.polished`: Lloyd's algorithm, at most `iterations`, and swaps (`swapping`), up to eight sweeps of them or one; two
-        passes of mini-batches where there are too many vectors.
+        """See `Partition.polished`: Lloyd's algorithm, at most `iterations`, and swaps (`swapping`), up to eight sweeps of them or one, on
+        a sample of 30,000; then on all, or two passes of mini-batches where that would take too long.
 
         Clusters that hold no vector are drawn anew first. `mass` is then exactly that of `vectors`.
         """
@@ -120,16 +120,15 @@ class KMeansPartition:
         weights = check_weights(weights, len(vectors))
         random = generator("kmeans polish", seed, self.step)
         with one_thread("sklearn.cluster"):
-            start = replace(self, step=self.step + 1)
-            if vectors.size * self.clusters <= _LLOYD_LIMIT:
-                start = start._reborn(np.flatnonzero(start.weighed(vectors, weights).mass == 0), vectors, weights, random)
-                polished = replace(start, centroids=_lloyd(start.centroids, vectors, weights, iterations))
-                polished = polished._swapped(np.asarray(vectors, dtype=np.float32), weights, _SWEEPS if thorough else 1, iterations)
-            else:
-                polished = start
-                for _ in range(_PASSES):
-                    fresh = replace(polished, mass=np.zeros(self.clusters))
-                    polished = replace(start, centroids=_mini_batches(fresh, vectors, weights, random))
+            polished = replace(self, step=self.step + 1)
+            rows = _some(len(vectors), max(_START_LIMIT, _PER_CLUSTER * self.clusters), random)
+            if len(rows) * vectors.shape[1] * self.clusters <= _LLOYD_LIMIT:  # what is wrong with the partition shows on a sample too
+                some, own = np.asarray(vectors[rows], dtype=np.float32), weights[rows]
+                polished = polished._reborn(np.flatnonzero(polished.weighed(some, own).mass == 0), some, own, random)
+                polished = replace(polished, centroids=_lloyd(polished.centroids, some, own, iterations))
+                polished = polished._swapped(some, own, _SWEEPS if thorough else 1, iterations)
+            if len(rows) < len(vectors):
+                polished = replace(polished, centroids=_fitted(polished, vectors, weights, iterations, random))
             return polished.weighed(vectors, weights)
 
     def _swapped(self, vectors: FloatMatrix, weights: FloatArray, sweeps: int, iterations: int) -> KMeansPartition:
@@ -204,10 +203,7 @@ def kmeans(
         distinct = _distinct(vectors, clusters)
         if distinct is not None:
             return _largest_first(KMeansPartition.at(distinct).weighed(vectors, weights))
-        rows = np.arange(len(vectors))
-        limit = max(_START_LIMIT, _PER_CLUSTER * clusters)
-        if len(rows) > limit:
-            rows = np.sort(generator("kmeans start", seed, len(rows)).choice(rows, limit, replace=False))
+        rows = _some(len(vectors), max(_START_LIMIT, _PER_CLUSTER * clusters), generator("kmeans start", seed, len(vectors)))
         whole = len(rows) == len(vectors)
         first = iterations if whole else min(iterations, _START_ITERATIONS)
         started = KMeansPartition.at(_started(np.asarray(vectors[rows], dtype=np.float32), clusters, seed, weights[rows], first))
@@ -233,6 +229,23 @@ def _lloyd(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray, it
     model = KMeans(n_clusters=len(centroids), max_iter=iterations, algorithm="lloyd", **start)
     model.fit(np.asarray(vectors, dtype=np.float32), sample_weight=weights)
     return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
+
+
+def _fitted(
+    partition: KMeansPartition, vectors: FloatMatrix, weights: FloatArray, iterations: int, random: np.random.Generator
+) -> FloatMatrix:
+    """The centroids after Lloyd's algorithm on all `vectors`, or two passes of mini-batches where they are too many for it."""
+    if vectors.size * partition.clusters <= _LLOYD_LIMIT:
+        return _lloyd(partition.centroids, vectors, weights, iterations)
+    for _ in range(_PASSES):
+        fresh = replace(partition, mass=np.zeros(partition.clusters))
+        partition = replace(partition, centroids=_mini_batches(fresh, vectors, weights, random))
+    return partition.centroids
+
+
+def _some(count: int, most: int, random: np.random.Generator) -> IntArray:
+    """At most `most` of `count` row numbers, drawn evenly, in order."""
+    return np.arange(count) if count <= most else np.sort(random.choice(count, most, replace=False))
 
 
 def _mini_batches(partition: KMeansPartition, vectors: FloatMatrix, weights: FloatArray, random: np.random.Generator) -> FloatMatrix:
