@@ -121,7 +121,9 @@ def settings(world: World, strategy: str, budget: int, folder: Path) -> AuditCon
     )
 
 
-def run_audit(world: World, strategy: str, budget: int, judge: PoolJudge, keep: list[Workspace] | None = None) -> Outcome:
+def run_audit(
+    world: World, strategy: str, budget: int, judge: PoolJudge, every_stage: bool = False, keep: list[Workspace] | None = None
+) -> Outcome:
     """Runs the stages in their order, up to the verdicts; tables and report are left out, as nobody reads them here."""
     started = time.perf_counter()
     folder = Path(tempfile.mkdtemp(prefix="planted-"))
@@ -132,7 +134,7 @@ def run_audit(world: World, strategy: str, budget: int, judge: PoolJudge, keep: 
             where.__dict__["encoder"] = LookupEncoder(world.pool)
             where.judge = judge
             where.write_run = lambda: None  # files that nobody reads
-            _explore(where, strategy)
+            _explore(where, skip=strategy == "exhaustive" and not every_stage)
             stages.propose(where)
             _confirm(where)
             if keep is not None:
@@ -142,14 +144,14 @@ def run_audit(world: World, strategy: str, budget: int, judge: PoolJudge, keep: 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _explore(where: Workspace, strategy: str) -> None:
+def _explore(where: Workspace, skip: bool) -> None:
     """As `stages.order` does it. An exhaustive audit's clusters and bets decide nothing of what it validates, and are left out."""
     stages.prepare(where)
     round = 0
     while stages.plan(where, "explore", round):
         for role in ROLES:
             stages.generate(where, "explore", round, role)
-        if strategy == "exhaustive":
+        if skip:
             where.exploring = replace(where.explore_state(), texts=2 * len(where.explored_pairs()))
             return
         stages.embed(where, round)

@@ -12,12 +12,13 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 from benchmarks.planted.audits import PoolJudge, as_row, run_audit
 from benchmarks.planted.bound import world_bound
+from benchmarks.planted.peers import PEERS, run_peer
 from benchmarks.planted.pool import Pool, load_pool
 from benchmarks.planted.records import Records
 from benchmarks.planted.world import Cell, World
@@ -28,13 +29,14 @@ TARGET = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A climb (`budgets` rising, until the target is reached) or, with `every`, all seeds at each budget."""
+    """A climb (`budgets` rising, until the target is reached) or, with `every`, the seeds `first` … `seeds` − 1 at each budget."""
 
     cell: Cell
     strategy: str
     budgets: tuple[int, ...]
     seeds: int
     every: bool = False
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def climb(task: Task, where: Where) -> int | None:
         if budget < 2 * task.cell.strata:
             continue
         missed = 0
-        for seed in range(task.seeds):
+        for seed in range(task.first, task.seeds):
             row = records.get(task.cell, task.strategy, budget, seed)
             if row is None:
                 row = audit_row(task.cell, task.strategy, budget, seed, where.cache)
@@ -100,13 +102,30 @@ def climb(task: Task, where: Where) -> int | None:
 
 
 def audit_row(cell: Cell, strategy: str, budget: int, seed: int, cache_folder: Path | None = None) -> dict[str, object]:
-    """One audit as a row, with the cell's lower bound."""
+    """One audit, or one peer's answer, as a row; audits with the cell's lower bound."""
     pool, judge = _pool(cache_folder)
     world = World(cell, seed, pool)
+    if strategy in PEERS:
+        return peer_row(strategy, world, budget)
     row = as_row(cell, run_audit(world, strategy, budget, judge))
     if cell.effect:
         row["oracle"] = round(world_bound(world), 1)
     return row
+
+
+def peer_row(name: str, world: World, texts: int) -> dict[str, object]:
+    """One peer's answer as a row."""
+    result, different, seconds = run_peer(name, world, texts)
+    return {
+        **asdict(world.cell),
+        "strategy": name,
+        "budget": texts,
+        "seed": world.seed,
+        "texts": texts,
+        "seconds": seconds,
+        "scored": asdict(result),
+        "different": different,
+    }
 
 
 def grid(kinds: Sequence[str], effects: Sequence[float], prevalences: Sequence[float], strata: Sequence[int]) -> Iterator[Cell]:

@@ -26,6 +26,7 @@ STORIES = 6_000
 PROMPTS_A_TOPIC = 800
 _SEED = 7
 _BLOCK = 1_000
+_MATE = 8 * 37  # the story so many places on, of the same topic, lends the sentences that kind `length` adds
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,28 +85,14 @@ def cache_folder() -> Path:
 
 def load_pool(folder: Path | None = None, size: int = STORIES, prompts: int = PROMPTS_A_TOPIC) -> Pool:
     """The pool of `size` stories; embeds what is not in `folder` yet (ten minutes for the whole, once)."""
-    texts, topic = _stories(size)
-    versions: dict[str, IntArray] = {}
-    every, labels = list(texts), list(topic)
-    known = {text: row for row, text in enumerate(every)}
-    for kind, rewrite in REWRITES.items():
-        rows = np.full(size, -1, dtype=np.int64)
-        for row, text in enumerate(texts):
-            planted = rewrite(text, texts[(row + 8 * 37) % size])  # the next topic-mate but 36 lends its sentences
-            if planted is None or planted in known:
-                continue
-            rows[row] = known[planted] = len(every)
-            every.append(planted)
-            labels.append(topic[row])
-        versions[kind] = rows
-    names = topics()
-    openings = tuple(tuple(prompt.text for prompt in prompt_bank(prompts, 11, name)) for name in names)
-    asked = [text for texts_ in openings for text in texts_]
+    every, labels, versions = with_versions(*story_texts(size))
+    openings = tuple(tuple(prompt.text for prompt in prompt_bank(prompts, 11, name)) for name in topics())
+    asked = [text for some in openings for text in some]
     vectors = _embedded([*every, *asked], folder or cache_folder())
     return Pool(tuple(every), vectors[: len(every)], np.array(labels, dtype=np.int64), size, versions, openings, vectors[len(every) :])
 
 
-def _stories(size: int) -> tuple[list[str], list[int]]:
+def story_texts(size: int) -> tuple[list[str], list[int]]:
     """`size` distinct stories, topics in turn, every second one of a topic with a sentence that begins with a quotation mark."""
     names = topics()
     wanted = {(topic, speech): size // len(names) // 2 for topic in range(len(names)) for speech in (False, True)}
@@ -123,6 +110,25 @@ def _stories(size: int) -> tuple[list[str], list[int]]:
             texts.append(kept[number, place % 2 == 1][place // 2])
             topic.append(number)
     return texts, topic
+
+
+def with_versions(texts: list[str], topic: list[int]) -> tuple[list[str], list[int], dict[str, IntArray]]:
+    """Stories and their planted versions, the topics of both, and each kind's row of the version of each story."""
+    size = len(texts)
+    every, labels = list(texts), list(topic)
+    known = {text: row for row, text in enumerate(every)}
+    versions: dict[str, IntArray] = {}
+    for kind, rewrite in REWRITES.items():
+        rows = np.full(size, -1, dtype=np.int64)
+        for row, text in enumerate(texts):
+            planted = rewrite(text, texts[(row + _MATE) % size])
+            if planted is None or planted in known:
+                continue
+            rows[row] = known[planted] = len(every)
+            every.append(planted)
+            labels.append(topic[row])
+        versions[kind] = rows
+    return every, labels, versions
 
 
 def _embedded(texts: list[str], folder: Path) -> FloatMatrix:

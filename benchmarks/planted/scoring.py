@@ -72,10 +72,10 @@ def weighted_phi(one: BoolArray, other: BoolArray, weights: FloatArray) -> float
     0.0
     """
     rate_one, rate_other = float(weights[one].sum()), float(weights[other].sum())
-    spread = rate_one * (1 - rate_one) * rate_other * (1 - rate_other)
-    if spread <= _EQUAL**2:
+    spreads = rate_one * (1 - rate_one), rate_other * (1 - rate_other)
+    if min(spreads) <= _EQUAL:
         return 0.0
-    return (float(weights[one & other].sum()) - rate_one * rate_other) / spread**0.5
+    return (float(weights[one & other].sum()) - rate_one * rate_other) / (spreads[0] * spreads[1]) ** 0.5
 
 
 def is_false(world: World, discovery: Discovery) -> bool:

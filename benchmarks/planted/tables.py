@@ -10,14 +10,16 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from benchmarks.planted.grid import LADDER, TARGET
+from benchmarks.planted.grid import TARGET
 from benchmarks.planted.peers import PEERS
+from benchmarks.planted.plants import KINDS
 from benchmarks.planted.records import cell_of
 from benchmarks.planted.world import Cell
 
 Rows = list[dict[str, Any]]
 SEEDS = 20
 EXHAUSTIVE = 200_000
+STRATEGIES = ("active", "exhaustive", "uniform", "boundary", "divergence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,28 +165,43 @@ def peeks_table(rows: Rows) -> str:
     return "\n".join(out)
 
 
-def recall_table(rows: Rows, strategies: Sequence[str], budget: int, seeds: int = SEEDS) -> str:
-    """Recall by kind at one budget, cells with rows of all the strategies at it only."""
+def recall_table(rows: Rows, seeds: int = SEEDS) -> str:
+    """Recall by kind at the budget that active needed, of every strategy and peer, over the cells in which all of them are finished."""
     steps = by_step(rows)
-    cells = [
-        cell for cell in {cell for cell, _ in steps} if cell.effect and all(len(steps[cell, name][budget]) >= seeds for name in strategies)
-    ]
-    out = [f"| kind | audits | {' | '.join(strategies)} |", "| --- |" + " --- |" * (len(strategies) + 1)]
-    for kind in sorted({cell.kind for cell in cells}):
-        per = [[row for cell in cells if cell.kind == kind for row in steps[cell, name][budget][:seeds]] for name in strategies]
-        shares = [sum(row["scored"]["recovered"] for row in some) / len(some) for some in per]
-        out.append(f"| {kind} | {len(per[0])} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+    names = [name for name in (*STRATEGIES, *PEERS) if any(row["strategy"] == name for row in rows)]
+    at: dict[Cell, int] = {}
+    for cell in {cell for cell, _ in steps if cell.effect}:
+        found = reached(steps[cell, "active"], seeds)
+        if found and all(len(steps[cell, name][found.budget]) >= seeds for name in names):
+            at[cell] = found.budget
+    out = [f"| kind | cells | {' | '.join(names)} | c2st says “different” |", "| --- |" + " --- |" * (len(names) + 2)]
+    for kind in KINDS:
+        cells = [cell for cell in at if cell.kind == kind]
+        if cells:
+            per = {name: [row for cell in cells for row in steps[cell, name][at[cell]][:seeds]] for name in names}
+            shares = [sum(row["scored"]["recovered"] for row in some) / len(some) for some in per.values()]
+            says = [row["different"] for row in per.get("c2st", [])]
+            out.append(f"| {kind} | {len(cells)} | " + " | ".join(f"{share:.0%}" for share in shares) + f" | {_share(says)} |")
     return "\n".join(out)
 
 
-def peers_of(rows: Rows) -> list[str]:
-    """Peers that have rows, in their order."""
-    there = {row["strategy"] for row in rows}
-    return [name for name in PEERS if name in there]
+def everything(rows: Rows, seeds: int = SEEDS) -> str:
+    """All tables with headings."""
+    parts = [f"{len(rows):,} audits."]
+    for strata in sorted({row["strata"] for row in rows if row["effect"]}):
+        own = [row for row in rows if row["strata"] == strata and row["effect"]]
+        parts += [f"### {strata} strata", headline(own, "active", seeds, strata), texts_table(own, "active", seeds)]
+    parts += ["### Recall at the texts that active needed", recall_table(rows, seeds)]
+    parts += ["### False discoveries", errors_table(rows), peeks_table(rows)]
+    return "\n\n".join(parts)
 
 
 def _order(cell: Cell) -> tuple[float, float, float, str]:
     return cell.strata, -cell.prevalence, -cell.effect, cell.kind
+
+
+def _share(values: Sequence[bool]) -> str:
+    return f"{sum(values) / len(values):.0%}" if values else "–"
 
 
 def _texts(found: Reached | None, tried: int) -> str:
@@ -195,6 +212,3 @@ def _texts(found: Reached | None, tried: int) -> str:
 
 def _times(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}x"
-
-
-assert LADDER[-1] == EXHAUSTIVE

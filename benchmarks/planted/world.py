@@ -42,12 +42,12 @@ class Cell:
 class World:
     """One cell with one seed: prompts, which of them are affected, and the exact distribution of texts."""
 
-    def __init__(self, cell: Cell, seed: int, pool: Pool, prompts: int = PROMPTS) -> None:
+    def __init__(self, cell: Cell, seed: int, pool: Pool, prompts: int | None = None) -> None:
         """Prompts are the same for all seeds; which are affected, and all texts, depend on the seed."""
         self.cell = cell
         self.seed = seed
         self.pool = pool
-        each = prompts // cell.strata
+        each = (prompts or PROMPTS) // cell.strata
         turn = [0] * len(pool.prompts)
         listed: list[Prompt] = []
         topics: list[int] = []
