@@ -75,7 +75,7 @@ def _equals(arguments: argparse.Namespace, cells: list[Cell]) -> list[Task]:
     """All strategies and peers at the budget that active needed."""
     peers = [name for name in arguments.peers if installed(name)]
     for name in sorted(set(arguments.peers) - set(peers)):
-        sys.stderr.write(f"{name} is not installed and is left out; `uv pip install -e '.[peers]'` brings it\n")
+        sys.stderr.write(f"{name} is not installed and is left out; `uv pip install -c requirements.lock -e '.[peers]'` brings it\n")
     steps = tables.by_step(Records(arguments.out).rows)
     tasks: list[Task] = []
     for cell in cells:

@@ -10,7 +10,7 @@
 
 Each gives yes/no columns over the pool and a sign, and is scored as an audit is (`scoring`). They get the best of their kind that runs
 without a key: given embeddings, and the phrase lengths that the plants have. A peer that is not installed is left out; all of them
-come with `uv pip install -e '.[peers]'`.
+come with `uv pip install -c requirements.lock -e '.[peers]'`.
 """
 
 from __future__ import annotations
