@@ -202,7 +202,7 @@ class Refit:
 
 
 def _ridge(differences: csr_matrix, offsets: Array, ridge: float) -> Array:
-    matrix = differences.astype(np.float64)
+    matrix = csr_matrix(differences, dtype=np.float64)
     transposed = csr_matrix(matrix.T)
 
     def loss(weights: Array) -> tuple[float, Array]:

@@ -34,6 +34,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import betaln, expit, logit
@@ -92,16 +93,18 @@ class Discriminator:
         if not len(strata):
             return self
         data = csr_matrix(differences, dtype=np.float64)
-        squared = csr_matrix(data.power(2).T)
-        leanings = self.leanings + np.stack([_per_column(csr_matrix(data > 0)), _per_column(csr_matrix(data < 0))])
-        now = replace(self, leanings=leanings, squares=self.squares + squared @ np.ones(len(strata)), pairs=self.pairs + len(strata))
+        squares = data.data**2
+        more, less, sums = (_per_column(data, values) for values in (data.data > 0, data.data < 0, squares))
+        leanings = self.leanings + np.stack([more, less])
+        now = replace(self, leanings=leanings, squares=self.squares + sums, pairs=self.pairs + len(strata))
         precisions = self.precisions + now.prior
         centre = self.weights * (self.precisions + self.prior) / precisions
-        weights = _fit(data, precisions, centre, now.squares - self.squares)
+        weights = _fit(data, precisions, centre, sums)
         chance = expit(data @ weights)
+        curvature = _per_column(data, squares * np.repeat(chance * (1 - chance), np.diff(data.indptr)))
         surprise = expit(-2 * self._halves(differences))
         local = (self.local or Local.start(_usual(leanings, now.pairs))).learn(differences, surprise, strata)
-        return replace(now, weights=weights, precisions=self.precisions + squared @ (chance * (1 - chance)), local=local)
+        return replace(now, weights=weights, precisions=self.precisions + curvature, local=local)
 
     @property
     def prior(self) -> FloatArray:
@@ -133,8 +136,9 @@ def _usual(leanings: FloatArray, pairs: int) -> BoolArray:
     return leanings.sum(axis=0) > _USUAL * pairs
 
 
-def _per_column(matrix: csr_matrix) -> FloatArray:
-    return np.bincount(matrix.indices, minlength=width(matrix)).astype(np.float64)
+def _per_column(matrix: csr_matrix, values: NDArray[Any]) -> FloatArray:
+    """(d,) sum of `values`, one for each stored entry of the matrix."""
+    return np.bincount(matrix.indices, weights=values, minlength=width(matrix)).astype(np.float64)
 
 
 def _doubted(halves: FloatArray) -> FloatArray:
@@ -149,7 +153,7 @@ def _fit(differences: csr_matrix, precisions: FloatArray, centre: FloatArray, sq
     place[columns] = np.arange(len(columns))
     places = place[differences.indices]
     scaled = csr_matrix((differences.data * scale[places], places, differences.indptr), shape=(len(differences.indptr) - 1, len(columns)))
-    transposed = csr_matrix(scaled.T)
+    transposed = scaled.T  # a view
     offsets = np.asarray(differences @ centre, dtype=np.float64)
     ridge = precisions[columns] * scale**2
 
