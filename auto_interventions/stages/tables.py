@@ -90,8 +90,9 @@ def cluster_columns(where: Workspace, places: Map) -> Columns:
     ids = [text.prompt.id for text in places.texts]
     shares = cluster_shares(places.labels[:half], places.labels[half:], ids[:half], ids[half:], count, prompt_weights(where))
     alpha = where.config.inference.alpha
+    evidence = where.cluster_changes if where.partition is None else where.cluster_changes.followed(where.partition)
     # All clusters that ever were count, those that died too: rows first.
-    changes = classified(shares, e_bh(where.cluster_changes.family, alpha)[:count], alpha)
+    changes = classified(shares, e_bh(evidence.family, alpha)[:count], alpha)
     words = typical_words([text.text for text in places.texts], places.labels, count)
     return {
         "cluster": np.arange(count, dtype=np.int64),

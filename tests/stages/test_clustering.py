@@ -241,6 +241,17 @@ def test_a_round_of_one_pair_and_all_texts_alike(where: Workspace) -> None:
     settle(where)
 
 
+def test_clusters_are_told_before_they_have_settled(where: Workspace) -> None:
+    """A round that made clusters after its last bet: they have no evidence yet, and the table has a row for each."""
+    draw(where, 0, uniform(0, 40))
+    cluster(where, 0)
+    assert where.partition is not None
+    before = len(where.cluster_changes.born)
+    assert before < where.partition.clusters
+    table = cluster_columns(where, Map(where))
+    assert len(table["change"]) == where.partition.clusters
+
+
 def test_nothing_explored_settles_nothing(where: Workspace) -> None:
     settle(where)
     assert where.partition is None
