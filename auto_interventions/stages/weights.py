@@ -19,8 +19,7 @@ def round_weights(where: Workspace, pairs: list[Pair]) -> FloatArray:
     own = state.tree.root_of([pair.prompt for pair in pairs])
     pool = np.bincount(state.tree.root_of(_population(where)), minlength=count)
     drawn = state.pairs_by_stratum[:count] + np.bincount(own, minlength=count)
-    weights = (pool / np.maximum(drawn, 1))[own]
-    return weights / weights.mean()
+    return _mean_one((pool / np.maximum(drawn, 1))[own])
 
 
 def prompt_weights(where: Workspace) -> dict[str, float]:
@@ -44,8 +43,12 @@ def text_weights(where: Workspace) -> FloatArray:
     weights = prompt_weights(where)
     ids = [pair.prompt.id for pair in where.explored_pairs()]
     drawn = Counter(ids)
-    values = np.array([weights[one] / drawn[one] for one in ids])
-    return values / values.mean() if values.any() else np.ones(len(ids))
+    return _mean_one(np.array([weights[one] / drawn[one] for one in ids]))
+
+
+def _mean_one(weights: FloatArray) -> FloatArray:
+    """`weights` with mean 1; all alike where nothing weighs anything."""
+    return weights / weights.mean() if weights.any() else np.ones(len(weights))
 
 
 def _population(where: Workspace) -> list[Prompt]:

@@ -14,7 +14,7 @@ from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generatio
 from auto_interventions.stages import cluster, diverge
 from auto_interventions.stages.clustering import settle
 from auto_interventions.stages.tables import Map, cluster_columns
-from auto_interventions.stages.weights import prompt_weights, text_weights
+from auto_interventions.stages.weights import prompt_weights, round_weights, text_weights
 from auto_interventions.stages.workspace import Workspace
 
 KINDS, DIMENSION, STRATA = 24, 24, 4
@@ -174,6 +174,14 @@ def test_weights_undo_unequal_sampling_and_mined_prompts_weigh_nothing(where: Wo
     assert texts.mean() == pytest.approx(1)
     assert texts[0] == pytest.approx(texts[1] / 5), "five pairs of one prompt share its weight"
     assert texts[50] == 0
+
+
+def test_where_nothing_weighs_anything_all_weigh_alike(where: Workspace) -> None:
+    mined = [Prompt(POOL[0].text, "0", prefix=word) for word in ("Once", "Twice")]
+    draw(where, 0, mined)
+    assert text_weights(where).tolist() == [1, 1]
+    where.prompts = (*POOL, *mined)
+    assert round_weights(where, where.pairs["explore", 0]).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("algorithm", ["kmeans", "hdbscan"])
