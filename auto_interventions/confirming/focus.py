@@ -5,10 +5,10 @@ in the strata where undecided sentences gain most: they carry evidence. Any rule
 under the null the two texts of a pair are exchangeable at whatever prompt.
 
 Votes.  In stratum s sentence h has paid payoffs with mean m and second moment v (explored and confirmed pairs together, shrunk towards all
-strata, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs = λm − λ²v/2, λ = min(1, m/v) nats a pair
-there. A sentence votes for the strata in proportion to their prompts × G². Votes are weighed by (share of the error budget) × (nats a pair)
-/ (nats still needed): pairs go where decisions are cheapest. Sentences that the pairs left could not decide do not vote. If the vote is
-hardly better than looking everywhere (`WORTH`), nothing is focused.
+strata as far as chance explains their scatter, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs = λm
+− λ²v/2, λ = min(1, m/v) nats a pair there. A sentence votes for the strata in proportion to their prompts × G². Votes are weighed by
+(share of the error budget) × (nats a pair) / (nats still needed): pairs go where decisions are cheapest. Sentences that the pairs left
+could not decide do not vote. If the vote is hardly better than looking everywhere (`WORTH`), nothing is focused.
 
 Starting capital.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and
 where on the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang &
@@ -20,13 +20,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auto_interventions.exploring.divergence import doubt
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import betting_grid
 from auto_interventions.records import FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
-_PRIOR = 4.0  # pairs
 _HOPE = 0.5  # of the nats that are needed must be within reach
 _EVEN = 0.3  # of the error budget is shared evenly, whatever exploring showed
 _CANDIDATES = 1000.0  # sentences that a proposal had to beat
@@ -101,9 +101,10 @@ def _gains(seen: FloatArray, seed: tuple[int, int]) -> FloatArray:
     count = np.maximum(whole[:, 0], 1.0)
     sign = np.where(whole[:, 1] < 0, -1.0, 1.0)
     mean, second = np.abs(whole[:, 1]) / count, np.maximum(whole[:, 2] / count, 1e-6)
-    weight = seen[..., 0] + _PRIOR
-    means = (sign[:, None] * seen[..., 1] + _PRIOR * mean[:, None]) / weight
-    seconds = (seen[..., 2] + _PRIOR * second[:, None]) / weight
+    prior = doubt(seen)[:, None]
+    weight = seen[..., 0] + prior
+    means = (sign[:, None] * seen[..., 1] + prior * mean[:, None]) / weight
+    seconds = (seen[..., 2] + prior * second[:, None]) / weight
     draws = generator("confirm focus", *seed).standard_normal(means.shape)
     means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
     stakes = np.minimum(1.0, means / seconds)

@@ -4,7 +4,8 @@ In a stratum whose payoffs have mean m and second moment v, a bettor who knew bo
 
     G = λ m − λ² v / 2,   λ = min(1, m / v)          nats a pair (second-order Kelly growth; Kelly 1956; Shekhar & Ramdas 2023)
 
-Both are estimated with shrinkage towards all strata together (`_PRIOR` pairs' worth), and m is drawn from its approximate posterior
+Both are estimated with shrinkage towards all strata together, as far as the scatter between strata is explained by chance (`doubt`), and m
+is drawn from its approximate posterior
 (Thompson 1933; Russo & Van Roy 2018): so a stratum seen in few pairs still gets its chance. The focused part of the round is split in
 proportion to G over strata that are not retired; those that are decided (in e-BH's set) count a fifth, for their difference is still to
 be named.
@@ -35,6 +36,7 @@ EXPLORATION = 0.3
 _PRIOR = 6.0
 _PROMPT_PRIOR = 3.0
 _SURE = 2.0
+_LEAST_DOUBT, _MOST_DOUBT = 2.0, 1e6
 _DECIDED = 0.2  # a decided stratum still has its difference to be named
 
 
@@ -79,9 +81,10 @@ def expected_growth(state: RoundState, config: AuditConfig) -> FloatArray:
     roots = sums[: state.tree.roots].sum(axis=0)
     if not roots[0] or not roots[2]:
         return np.zeros(len(state.tree))
-    mean, second = _moments(sums, max(roots[1] / roots[0], 0.0), roots[2] / roots[0], _PRIOR)
+    prior = float(doubt(sums[: state.tree.roots]))
+    mean, second = _moments(sums, max(roots[1] / roots[0], 0.0), roots[2] / roots[0], prior)
     draws = generator("thompson", state.seed, state.round).standard_normal(len(mean))
-    likely = np.maximum(mean + draws * np.sqrt(second / (sums[:, 0] + _PRIOR)), 0.0)
+    likely = np.maximum(mean + draws * np.sqrt(second / (sums[:, 0] + prior)), 0.0)
     stake = np.minimum(1.0, likely / second)
     gains = stake * likely - stake**2 * second / 2
     gains[list(state.divergent(config.inference.alpha))] *= _DECIDED
@@ -96,6 +99,31 @@ def retired(state: RoundState, config: AuditConfig) -> BoolArray:
     seen = np.maximum(count, 1)
     t = np.maximum(total, 0) / np.sqrt(np.maximum(squares, 1e-12))
     return (count >= 3 / smallest) & ((t + _SURE) ** 2 / (2 * seen) < smallest / 2)
+
+
+def doubt(sums: FloatArray) -> FloatArray:
+    """(…) how many pairs' worth of shrinkage the means of S strata need towards their common mean: σ²/τ², between 2 and 10⁶.
+
+    σ² is the variance of a payoff, τ² the variance between the strata's true means by DerSimonian & Laird (1986), 0 where the strata
+    scatter no more than chance explains: then all are taken to be alike.
+
+    Args:
+        sums: (…, S, 3) number, sum and sum of squares of the payoffs of each stratum.
+
+    >>> alike = np.array([[10.0, 1.0, 1.0]] * 20)
+    >>> one = np.array([[10.0, 0.0, 0.0]] * 19 + [[10.0, 8.0, 8.0]])
+    >>> float(doubt(alike)), round(float(doubt(one)), 1)
+    (1000000.0, 2.0)
+    """
+    count, total, squares = np.moveaxis(sums, -1, 0)
+    pairs = np.maximum(count.sum(axis=-1), 1.0)
+    mean = total.sum(axis=-1) / pairs
+    variance = np.maximum(squares.sum(axis=-1) / pairs - mean**2, 1e-12)
+    seen = np.maximum(count, 1.0)
+    scatter = (count * (total / seen - mean[..., None]) ** 2).sum(axis=-1) / variance
+    excess = scatter - np.maximum((count > 0).sum(axis=-1) - 1, 0)
+    between = np.maximum(excess, 0.0) / np.maximum(pairs - (count**2).sum(axis=-1) / pairs, 1e-12)  # τ²/σ²
+    return np.clip(1 / np.maximum(between, 1e-12), _LEAST_DOUBT, _MOST_DOUBT)
 
 
 def prompt_draws(pool: PromptPool, sums: Mapping[str, Sums], state: RoundState, label: str = "prompts") -> FloatArray:

@@ -27,10 +27,8 @@ def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False, na
         return f"all {state.texts} texts of exploring were drawn at once, as `strategy: exhaustive` asks"
     if _settled(state, config.inference.alpha) and (named is None or named()):
         divergent = len(state.history[-1].divergent)
-        return (
-            f"the evidence is settled: the models differ, and the same {divergent} of {len(state.strata)} strata stood out "
-            f"for {SETTLED_ROUNDS} rounds"
-        )
+        strata = f"the same {divergent} of {len(state.strata)} strata" if divergent else "no stratum more than another"
+        return f"the evidence is settled: the models differ, and {strata} stood out for {SETTLED_ROUNDS} rounds"
     if state.round and _nothing_left(state, config) and (named is None or not state.history[-1].divergent or named()):
         return (
             f"nothing is left to find: each of {state.tree.roots} strata either stood out or was looked at long enough to say that no "

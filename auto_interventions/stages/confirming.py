@@ -20,7 +20,8 @@ def begin(where: Workspace) -> None:
     config, pool = where.config, where.prompts_of("confirm")
     spent = where.explore_state().texts
     where.confirm_plan = plan_confirmation(pool, spent, len(where.hypotheses), config, where.capacities(pool))
-    pairs = where.explored_pairs()[-_MOST_PAIRS:]
+    # A fixed-n test starts from nothing and looks everywhere.
+    pairs = [] if config.sampling.strategy == "exhaustive" else where.explored_pairs()[-_MOST_PAIRS:]
     with where.ledger.stage("confirm: judge") as counts:
         base, intervention = (where.judge.score(where.hypotheses, texts).astype(np.float64) for texts in sides(pairs))
         counts.judge_calls += base.size + intervention.size

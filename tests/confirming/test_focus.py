@@ -70,7 +70,7 @@ def test_intervals_mean_the_pool_although_narrow_strata_were_asked_more() -> Non
         missed += not effect.interval[0] <= 0.049 <= effect.interval[1]
         points.append(effect.difference)
         focused.append((~states[-1].backbone).mean())
-    assert np.mean(focused) > 0.2
+    assert np.mean(focused) > 0.05
     assert missed / 50 <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 50)
     assert abs(np.mean(points) - 0.049) < 0.01
 
@@ -113,7 +113,7 @@ def test_no_focus_where_it_would_not_pay() -> None:
     narrow[:, 1:] = [20.0, 0.0, 0.4]
     focus = focus_of(narrow, sizes, needed, shares, 500, (0, 0))
     assert focus is not None
-    assert focus[0] > 0.4
+    assert focus[0] > 0.2  # of ten
     assert focus.sum() == pytest.approx(1.0)
     assert focus_of(narrow, sizes, np.zeros(2), shares, 500, (0, 0)) is None, "all decided"
     assert focus_of(narrow, sizes, np.full(2, 1e9), shares, 500, (0, 0)) is None, "out of reach"
