@@ -68,7 +68,7 @@ def test_prompts_belong_to_their_part_and_all_that_hold_it() -> None:
 def test_a_mixed_stratum_is_split_where_the_models_differ() -> None:
     split = [audit(f"mixed {number}", 1.6)[-1] for number in range(12)]
     found = [state for state in split if state.tree.splits]
-    assert len(found) >= 8
+    assert len(found) >= 6
     state = found[0]
     part = state.strata.index(next(name for name in state.strata if name.startswith("large ›") and "rest" not in name))
     assert state.tree.parents[part] == state.strata.index("large")
