@@ -11,6 +11,7 @@ from benchmarks.planted.tables import Rows, summary
 
 # The page's variables have no meaning in a file of its own; greys that can be read on white and on black.
 _COLOURS = {"var(--ink)": "#888", "var(--quiet)": "#888", "var(--rule)": "#8885", "var(--paper)": "none"}
+_PANELS = ["all prompts", "10% of the prompts", "2% of the prompts"]
 _SERIES = {"exhaustive": "#c2703d", "active": "#2f7fb8", "oracle": "#999999"}
 
 
@@ -21,11 +22,11 @@ def draw_figure(rows: Rows, path: Path, seeds: int, strata: int = 100) -> None:
     scale = alt.Scale(domain=list(_SERIES), range=list(_SERIES.values()))
     colour = alt.Color("method:N", scale=scale, legend=alt.Legend(title=None, orient="top", labelColor="#888"))
     x = alt.X("effect:Q", title="effect, points", scale=alt.Scale(type="log"), axis=alt.Axis(values=[2, 5, 10, 20, 40], grid=False))
-    y = alt.Y("texts:Q", title="texts", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s", tickCount=5))
+    y = alt.Y("texts:Q", title="texts", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s", values=[10, 100, 1_000, 10_000, 100_000]))
     dots = alt.Chart().mark_circle(size=34, opacity=0.6).encode(x=x, y=y, color=colour)
     lines = alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=alt.Y("median(texts):Q", title="texts"), color=colour)
     panels: Any = alt.layer(dots, lines, data=values(points)).properties(width=190, height=220)
-    chart = panels.facet(column=alt.Column("affected:N", title=None, sort=None, header=alt.Header(labelColor="#888")))
+    chart = panels.facet(column=alt.Column("affected:N", title=None, sort=_PANELS, header=alt.Header(labelColor="#888")))
     title = "Texts needed to recover a planted difference"
     text = (
         "For each effect and share of affected prompts: texts of an exhaustive audit, of an active one, and of an oracle. Lower is better."
@@ -33,6 +34,7 @@ def draw_figure(rows: Rows, path: Path, seeds: int, strata: int = 100) -> None:
     svg = str(draw(chart, "planted", title, text).svg)
     for variable, plain in _COLOURS.items():
         svg = svg.replace(variable, plain)
+    svg = svg.replace("<svg ", '<svg font-family="sans-serif" ', 1)  # the page's style sheet is not there to give one
     path.write_text(svg + "\n", encoding="utf-8")
 
 
