@@ -136,7 +136,7 @@ def first(wealth: Array, level: float) -> Array:
 
 
 def _shown(number: float) -> str:
-    return f"{number:.0f}" if number < NEVER else "–"
+    return f"{number:.0f}" if number < NEVER / 2 else "–"
 
 
 def compare_bettors(runs: int, pairs: int) -> None:

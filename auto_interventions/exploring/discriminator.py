@@ -14,11 +14,15 @@ so that learning costs time in proportion to the new pairs. P is the prior's pre
   prior `_LEANING`. A word is ignored until about ten texts of one model have it and the other's have not; then it is believed at once.
   P may change with every chunk; the data's part of the posterior, D and D·m + P·m, stays.
 
-With g(text) = ½ w·f(text), half the logit, the payoff is x = g(text_intervention) − g(text_base), drawn `_DOUBT` towards 0, clipped to
-[−1, 1]. Given the two texts of a pair in unknown order, the likelihood-ratio bet is 1 + tanh(w·Δ/2); x equals its argument, so x is on the
-scale on which betting everything would be best were the model right, and the mixture over fractions (`inference.betting`) guards
-against its being wrong. Small scores are noise that only makes evidence shake: a pair that shows nothing is no bet. Swapping the texts
-flips the sign of x: under the null x is symmetric around 0, whatever w, as long as w comes from other, earlier pairs.
+With g(text) = ½ w·f(text), half the logit, and h = g(text_intervention) − g(text_base), the payoff is
+
+    x = clip(h · h² / (h² + `_DOUBT`²), −1, 1).
+
+Given the two texts of a pair in unknown order, the likelihood-ratio bet is 1 + tanh(h): h is on the scale on which betting everything would
+be best were the model right, and the mixture over fractions (`inference.betting`) guards against its being wrong. Small h is mostly
+noise that would only make evidence shake, so it is made smaller still: a pair that shows nothing is hardly a bet, and the wealth grows
+where something is seen. Swapping the texts flips the sign of x: under the null x is symmetric around 0, whatever w, as long as w comes
+from other, earlier pairs.
 
 The local payoff has the stratum's own correction added (`exploring.local`).
 
@@ -48,7 +52,7 @@ _SLAB = 0.5  # precision of one sighting's logit: standard deviation 1.4
 _LEANING = 5e-3  # share of rare columns that are expected to matter
 _USUAL = 0.95
 _HALF = 0.5  # Jeffreys prior of the share of a leaning column's pairs that lean to one side
-_DOUBT = 0.1
+_DOUBT = 0.2
 _ITERATIONS = 60
 
 
@@ -142,7 +146,8 @@ def _per_column(matrix: csr_matrix, values: NDArray[Any]) -> FloatArray:
 
 
 def _doubted(halves: FloatArray) -> FloatArray:
-    return np.clip(np.sign(halves) * np.maximum(np.abs(halves) - _DOUBT, 0.0), -1.0, 1.0)
+    """Payoffs from half logits: small ones are made much smaller, but keep their sign; large ones stay."""
+    return np.clip(halves * halves**2 / (halves**2 + _DOUBT**2), -1.0, 1.0)
 
 
 def _fit(differences: csr_matrix, precisions: FloatArray, centre: FloatArray, squares: FloatArray) -> FloatArray:

@@ -76,7 +76,8 @@ def test_a_rare_word_is_believed_after_few_sightings() -> None:
     new, shows = marked(2000, 0.05, "new")
     payoffs = found.payoffs_of(new, none(2000))[0]
     assert payoffs[shows].mean() > 0.8
-    assert (payoffs[~shows] == 0).mean() > 0.7
+    assert np.median(np.abs(payoffs[~shows])) < 0.01
+    assert (payoffs != 0).mean() > 0.9  # and yet has a sign: how often the order is guessed can be counted
     assert np.sqrt(np.mean(payoffs[~shows] ** 2)) < 0.15
 
 
