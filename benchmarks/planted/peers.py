@@ -167,7 +167,7 @@ def run_peer(name: str, world: World, texts: int) -> tuple[Scored, bool, float]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         answer = PEERS[name](world.pool, sample_of(world, texts), seed_of(name, world.seed) % 2**31)
-    return scored(world, answer.discoveries), answer.different, round(time.perf_counter() - started, 2)
+    return scored(world, answer.discoveries), bool(answer.different), round(time.perf_counter() - started, 2)
 
 
 def _columns(labels: IntArray) -> BoolArray:

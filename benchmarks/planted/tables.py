@@ -103,7 +103,7 @@ def texts_table(rows: Rows, strategy: str = "active", seeds: int = SEEDS) -> str
     ]
     for line in summary(rows, strategy, seeds):
         cell, mine = line["cell"], line["reached"]
-        recall = f"{mine.recovered}/{mine.seeds}" if mine else ""
+        recall = f"{mine.recovered}/{mine.seeds} ({mine.interval[0]:.0%} to {mine.interval[1]:.0%})" if mine else ""
         out.append(
             f"| {cell.prevalence:.0%} | {cell.effect:.0%} | {cell.kind} | {_texts(mine, line['tried'])} | {recall} | "
             f"{_texts(line['exhaustive'], line['exhaustive_tried'])} | {_times(line['saved'])} | {_times(line['ratio'])} | "
@@ -123,8 +123,9 @@ def headline(rows: Rows, strategy: str = "active", seeds: int = SEEDS, strata: i
     saved = [line["saved"] for line in measured]
     gap = [line["reached"].texts / line["oracle"] for line in measured]
     parts = [
-        f"{len(measured)} of {len(lines)} cells measured (both reached the target). Texts against exhaustive at 200,000: median "
-        f"{statistics.median(saved):.0f}x fewer, worst {min(saved):.1f}x."
+        f"{len(measured)} of {len(lines)} cells that were begun are measured: both reached the target with {seeds} seeds or more.",
+        "The others (> in the table) are in no figure here.",
+        f"Texts against exhaustive at 200,000: median {statistics.median(saved):.0f}x fewer, worst {min(saved):.1f}x.",
     ]
     if rare:
         parts.append(
