@@ -74,7 +74,7 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
             raise RunDirectoryError(f"{run.path}: has not concluded; start the same comparison again to go on")
     config: Mapping[str, Any] = exhaustive.run["config"]
     seed = int(config["sampling"]["seed"])
-    held_out = _held_out(exhaustive.texts, seed)
+    held_out = _held_out(exhaustive.texts, {str(one) for one in active.texts["id"]}, seed)
     return Comparison(
         name=str(active.run["name"]),
         base=str(active.findings["base"]),
@@ -89,8 +89,9 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
     )
 
 
-def _held_out(texts: pd.DataFrame, seed: int) -> list[str]:
-    own = texts.loc[texts["pool"] == "confirm", "text"]
+def _held_out(texts: pd.DataFrame, known: set[str], seed: int) -> list[str]:
+    """Uniformly drawn texts of the exhaustive run's confirm pool, less those (`known`, by id) that the active run drew too."""
+    own = texts.loc[(texts["pool"] == "confirm") & ~texts["id"].isin(known), "text"]
     if len(own) > HELD_OUT:
         own = own.iloc[np.sort(generator("compare", "held out", seed).choice(len(own), HELD_OUT, replace=False))]
     return [str(text) for text in own]

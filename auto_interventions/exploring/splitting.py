@@ -1,8 +1,9 @@
 """Splitting a stratum that turns out mixed: the models differ at some kind of its prompts and not at the rest.
 
-The stratum's prompts are clustered by their embeddings into `_KINDS` kinds; the kind with the highest mean payoff is set against the
-rest. If the two means lie more than `_CLEARLY` standard errors apart the stratum is split there, and each part starts with fresh wealth.
-The split may look at all past payoffs, since the parts bet on later pairs only; so no correction for having looked is needed, except that
+The stratum's prompts are clustered by their embeddings into up to `_KINDS` kinds; the kinds are put in the order of their mean payoffs
+and cut where the means of the two sides lie most standard errors apart (the best split of categories into two is one of these cuts:
+Fisher 1958, JASA 53:789-798). If that is more than `_CLEARLY` the stratum is split there, and each part starts with fresh wealth. The
+split may look at all past payoffs, since the parts bet on later pairs only; so no correction for having looked is needed, except that
 a split on noise wastes a share of the error budget (`exploring.strata`)."""
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, Promp
 
 Vectors = Callable[[Sequence[Prompt]], FloatMatrix]
 
-_KINDS = 4
+_KINDS = 6
 _CLEARLY = 3.0
 _FEWEST_BETS = 30
 _FEWEST_PROMPTS = 8
@@ -36,7 +37,7 @@ def split_mixed(state: RoundState, prompts: Sequence[Prompt], vectors: Vectors) 
         members = [prompt for prompt, leaf in zip(prompts, state.tree.leaf_of(prompts).tolist(), strict=True) if leaf == stratum]
         if len(members) < 2 * _FEWEST_PROMPTS:
             continue
-        chosen = _best_kind(state, members, vectors(members), (state.seed + stratum))
+        chosen = _best_kinds(state, members, vectors(members), state.seed + stratum)
         if chosen is not None:
             inside = [prompt for prompt, yes in zip(members, chosen.tolist(), strict=True) if yes]
             outside = [prompt for prompt, yes in zip(members, chosen.tolist(), strict=True) if not yes]
@@ -54,16 +55,18 @@ def _candidates(state: RoundState) -> list[int]:
     return sorted(np.flatnonzero(worth).tolist(), key=lambda stratum: -float(z[stratum]))[:_MOST_SPLITS]
 
 
-def _best_kind(state: RoundState, members: Sequence[Prompt], vectors: FloatMatrix, seed: int) -> BoolArray | None:
-    """Which members belong to the kind that stands out from the rest; None if none does."""
+def _best_kinds(state: RoundState, members: Sequence[Prompt], vectors: FloatMatrix, seed: int) -> BoolArray | None:
+    """Which members belong to the kinds that stand out from the rest; None if none do."""
     labels = kmeans(vectors, min(_KINDS, len(members) // _FEWEST_PROMPTS), seed).assign(vectors)
     sums = np.array([state.payoffs.get(prompt.id, NOTHING) for prompt in members], dtype=np.float64)
-    kinds = [sums[labels == kind].sum(axis=0) for kind in range(int(labels.max()) + 1)]
-    whole = sums.sum(axis=0)
-    contrasts = [_contrast(kind, whole - kind) for kind in kinds]
-    best = int(np.argmax(contrasts))
-    enough = min((labels == best).sum(), (labels != best).sum()) >= _FEWEST_PROMPTS // 2
-    return labels == best if contrasts[best] > _CLEARLY and enough else None
+    kinds = np.array([sums[labels == kind].sum(axis=0) for kind in range(int(labels.max()) + 1)])
+    order = np.argsort(-kinds[:, 1] / np.maximum(kinds[:, 0], 1), kind="stable")
+    upper = np.cumsum(kinds[order], axis=0)[:-1]
+    contrasts = [_contrast(some, kinds.sum(axis=0) - some) for some in upper]
+    if not contrasts or max(contrasts) <= _CLEARLY:
+        return None
+    chosen = np.isin(labels, order[: int(np.argmax(contrasts)) + 1])
+    return chosen if min(chosen.sum(), (~chosen).sum()) >= _FEWEST_PROMPTS // 2 else None
 
 
 def _contrast(one: FloatArray, other: FloatArray) -> float:

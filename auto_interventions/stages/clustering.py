@@ -8,7 +8,7 @@ from auto_interventions.clustering import Partition, living, silhouette, stabili
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray, Pair
 from auto_interventions.stages.order import Counts
-from auto_interventions.stages.sampling import all_vectors
+from auto_interventions.stages.sampling import all_vectors, sides
 from auto_interventions.stages.weights import round_weights, text_weights
 from auto_interventions.stages.workspace import Workspace
 
@@ -19,6 +19,8 @@ COMPARED = 2_000
 # Vectors × clusters × dimensions up to which a round ends with a look at all vectors: a thorough one the first round, about a second,
 # so that the clusters which later rounds bet on are good ones; a light one later, about 0.2 s.
 FIRST_LIMIT, LATER_LIMIT = 300_000_000, 100_000_000
+# Confirmed pairs that the last partition learns from.
+MOST_CONFIRMED = 10_000
 
 
 def cluster(where: Workspace, round: int) -> Counts:
@@ -59,6 +61,32 @@ def settle(where: Workspace) -> None:
     with where.ledger.stage(f"{where.stage_name('explore', last)}: cluster"):
         where.partition = where.partition.polished(all_vectors(where), where.config.sampling.seed, _of_both(text_weights(where)))
         where.cluster_changes = where.cluster_changes.followed(where.partition)
+
+
+def settle_on_all(where: Workspace) -> None:
+    """When confirming has ended: one more look, at the texts of its backbone too.
+
+    They were generated anyhow, are a uniform sample of their pool, and make clusters as good as several times the explored texts alone
+    would (`docs/clustering.md`). An exhaustive audit has texts enough.
+    """
+    state = where.confirm_state()
+    pairs = [pair for pair, own in zip(state.pairs, state.backbone.tolist(), strict=True) if own][:MOST_CONFIRMED]
+    if where.partition is None or not pairs or where.config.sampling.strategy == "exhaustive":
+        return
+    where.observer.stage("embedding confirmed texts for the clusters", 2 * len(pairs))
+    with where.ledger.stage("confirm: embed") as counts:
+        computed, cached = where.encoder.computed, where.encoder.cached
+        vectors = where.encoder.encode([text for side in sides(pairs) for text in side], where.observer.advance)
+        counts.embeddings_computed += where.encoder.computed - computed
+        counts.embeddings_cached += where.encoder.cached - cached
+    with where.ledger.stage("confirm: cluster"):
+        every = np.concatenate([all_vectors(where), vectors])
+        weights = np.concatenate([_of_both(text_weights(where)), np.ones(len(vectors))])
+        # Predict, then learn, here too.
+        labels = where.partition.assign(vectors)
+        evidence = where.cluster_changes.bet(where.partition, labels[: len(pairs)], labels[len(pairs) :])
+        where.partition = where.partition.polished(every, where.config.sampling.seed, weights, thorough=False)
+        where.cluster_changes = evidence.followed(where.partition)
 
 
 def _wanted(where: Workspace, texts: int) -> int:

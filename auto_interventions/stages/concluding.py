@@ -9,6 +9,7 @@ import numpy as np
 from auto_interventions.clustering import living, silhouette
 from auto_interventions.confirming import conclude as conclude_findings
 from auto_interventions.hypotheses import themes_of
+from auto_interventions.stages.clustering import settle_on_all
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.tables import Map, cluster_columns, stratum_columns, text_columns
 from auto_interventions.stages.workspace import Workspace
@@ -18,6 +19,7 @@ FINDINGS_SCHEMA = "auto-interventions/findings@1"
 
 def conclude(where: Workspace) -> Counts:
     """Writes texts, strata, clusters and findings; then run.json says that the run is done, or stopped by its budget."""
+    settle_on_all(where)
     where.observer.stage("concluding")
     with where.ledger.stage("conclude"):
         end = conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=(where.judge.name,))

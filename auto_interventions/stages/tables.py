@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from auto_interventions.clustering import Projection, classified, cluster_shares, typical_words
 from auto_interventions.confirming import capped_exp
 from auto_interventions.inference import e_bh
-from auto_interventions.records import FloatMatrix, Generation, IntArray, Prompt
+from auto_interventions.records import FloatMatrix, Generation, IntArray
 from auto_interventions.stages.sampling import all_vectors, generations
 from auto_interventions.stages.weights import prompt_weights
 from auto_interventions.stages.workspace import Workspace
@@ -59,27 +59,30 @@ def text_columns(where: Workspace, places: Map) -> Columns:
 
 
 def stratum_columns(where: Workspace, places: Map, divergent: Sequence[int]) -> Columns:
-    """strata.parquet: one row a stratum of the explore pool."""
-    state = where.explore_state()
-    position = {name: index for index, name in enumerate(state.strata)}
-    own = np.array([position[text.prompt.stratum] for text in places.texts], dtype=np.int64)
-    examples: dict[str, Prompt] = {}
-    prompts = np.zeros(len(state.strata), dtype=np.int64)
-    for prompt in where.prompts:
-        if prompt.stratum in position and not prompt.prefix:
-            examples.setdefault(prompt.stratum, prompt)
-            prompts[position[prompt.stratum]] += 1
+    """strata.parquet: one row a stratum of the explore pool, then one a part of those that were split."""
+    state, tree = where.explore_state(), where.explore_state().tree
+    texts = [text.prompt for text in places.texts]
+    held = list(tree.levels(tree.leaf_of(texts)))
+    rows, own = (np.concatenate([level[side] for level in held] or [np.zeros(0, dtype=np.int64)]) for side in (0, 1))
+    known = [prompt for prompt in where.prompts if prompt.stratum in tree.names[: tree.roots] and not prompt.prefix]
+    examples: dict[int, str] = {}
+    prompts = np.zeros(len(tree), dtype=np.int64)
+    for places_of, strata in tree.levels(tree.leaf_of(known)):
+        prompts += np.bincount(strata, minlength=len(tree))
+        for place, stratum in zip(places_of.tolist(), strata.tolist(), strict=True):
+            examples.setdefault(stratum, known[place].text)
     log_e = state.log_e_strata
     return {
-        "stratum": list(state.strata),
+        "stratum": list(tree.names),
+        "part_of": [tree.names[parent] if parent >= 0 else "" for parent in tree.parents.tolist()],
         "prompts": prompts,
         "pairs": state.pairs_by_stratum,
         "log_e": log_e,
         "e_value": np.array([capped_exp(float(value)) for value in log_e]),
         "divergent": np.isin(np.arange(len(state.strata)), np.array(divergent, dtype=np.int64)),
         "pair_auc": state.auc_by_stratum,
-        **_centres(places, own, len(state.strata)),
-        "example_prompt": [examples[name].text for name in state.strata],
+        **_centres(places.coordinates[rows], own, len(tree)),
+        "example_prompt": [examples.get(stratum, "") for stratum in range(len(tree))],
     }
 
 
@@ -106,18 +109,18 @@ def cluster_columns(where: Workspace, places: Map) -> Columns:
         "lower": changes.lower,
         "upper": changes.upper,
         "change": list(changes.change),
-        **_centres(places, places.labels, count),
+        **_centres(places.coordinates, places.labels, count),
         "words": [" · ".join(own) for own in words],
         "typical_text_id": _typical(where, places, count),
     }
 
 
-def _centres(places: Map, labels: IntArray, count: int) -> dict[str, NDArray[np.float32]]:
-    """Mean coordinates of each label's texts; NaN where it has none."""
+def _centres(coordinates: FloatMatrix, labels: IntArray, count: int) -> dict[str, NDArray[np.float32]]:
+    """Mean of the coordinates (n, 2) of each label's texts; NaN where it has none."""
     held = labels >= 0
     sizes = np.bincount(labels[held], minlength=count).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(labels[held], weights=places.coordinates[held, axis], minlength=count) / sizes for axis in (0, 1)]
+        means = [np.bincount(labels[held], weights=coordinates[held, axis], minlength=count) / sizes for axis in (0, 1)]
     return {"x": means[0].astype(np.float32), "y": means[1].astype(np.float32)}
 
 
