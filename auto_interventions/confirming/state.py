@@ -268,7 +268,10 @@ def why_stop_confirming(state: ConfirmState, explored: RoundState, config: Audit
     if not state.hypotheses:
         return "no hypothesis was proposed"
     if exhausted:
-        return f"all {state.backbone_prompts} planned prompts were judged ({len(state.pairs)} pairs)"
+        visited = state.backbone_prompts
+        judged = f"planned prompts were judged ({len(state.pairs)} pairs)"
+        missing = visited < state.planned_prompts
+        return f"max_texts is spent; {visited} of {state.planned_prompts} {judged}" if missing else f"all {visited} {judged}"
     if state.backbone_prompts < _AT_LEAST_PROMPTS:
         return None
     smallest, passed = config.inference.smallest_effect, validated(state, explored, config.inference.alpha)

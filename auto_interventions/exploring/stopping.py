@@ -26,8 +26,8 @@ def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False, na
     if config.sampling.strategy == "exhaustive" and state.round:
         return f"all {state.texts} texts of exploring were drawn at once, as `strategy: exhaustive` asks"
     if _settled(state, config.inference.alpha) and (named is None or named()):
-        divergent = len(state.history[-1].divergent)
-        strata = f"the same {divergent} of {len(state.strata)} strata" if divergent else "no stratum more than another"
+        divergent = sum(stratum < state.tree.roots for stratum in state.history[-1].divergent)  # without the parts of split ones
+        strata = f"the same {divergent} of {state.tree.roots} strata" if divergent else "no stratum more than another"
         return f"the evidence is settled: the models differ, and {strata} stood out for {SETTLED_ROUNDS} rounds"
     if state.round and _nothing_left(state, config) and (named is None or not state.history[-1].divergent or named()):
         return (
