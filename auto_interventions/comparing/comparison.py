@@ -74,7 +74,8 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
             raise RunDirectoryError(f"{run.path}: has not concluded; start the same comparison again to go on")
     config: Mapping[str, Any] = exhaustive.run["config"]
     seed = int(config["sampling"]["seed"])
-    held_out = _held_out(exhaustive.texts, {str(one) for one in active.texts["id"]}, seed)
+    held_out = _held_out(exhaustive.texts, set(), seed)
+    unseen = _held_out(exhaustive.texts, {str(one) for one in active.texts["id"]}, seed)
     return Comparison(
         name=str(active.run["name"]),
         base=str(active.findings["base"]),
@@ -83,14 +84,15 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
         alpha=float(active.findings["alpha"]),
         costs=costs_of(active.ledger, exhaustive.ledger),
         findings=match_findings(active.findings, exhaustive.findings, held_out, float(config["inference"]["smallest_effect"])),
-        clusters=_clusters(active, exhaustive, held_out, encode, config["clustering"], seed),
+        clusters=_clusters(active, exhaustive, unseen, encode, config["clustering"], seed),
         verdicts=(str(active.findings["overall"]["verdict"]), str(exhaustive.findings["overall"]["verdict"])),
         statuses=(str(active.run["status"]), str(exhaustive.run["status"])),
     )
 
 
 def _held_out(texts: pd.DataFrame, known: set[str], seed: int) -> list[str]:
-    """Uniformly drawn texts of the exhaustive run's confirm pool, less those (`known`, by id) that the active run drew too."""
+    """Uniformly drawn texts of the exhaustive run's confirm pool, less those that are `known` (by id): the active run's last partition
+    learned the confirmed texts that it drew."""
     own = texts.loc[(texts["pool"] == "confirm") & ~texts["id"].isin(known), "text"]
     if len(own) > HELD_OUT:
         own = own.iloc[np.sort(generator("compare", "held out", seed).choice(len(own), HELD_OUT, replace=False))]
