@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from auto_interventions.errors import ConfigError
+from auto_interventions.locations import absolute_location, check_location
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -22,7 +23,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Part(BaseModel):
     """Base of every part of a configuration file: frozen, no unknown keys, documented fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    # hide_input_in_errors: pydantic's own error, which a traceback shows behind ours, must not repeat a password that `store` was given.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), hide_input_in_errors=True
+    )
 
 
 class SubjectConfig(Part):
@@ -222,12 +226,20 @@ class AuditConfig(Part):
     sampling: SamplingConfig = SamplingConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     store: str = "embedded"
-    """Where computed texts and vectors are kept: `embedded` (a folder in the user cache) or a folder's path."""
+    """Where whatever was computed is kept, so that it is computed once (docs/store.md): `embedded` (a folder in the user cache), the path
+    of a folder, or a Redis: `redis://host:6379/0`, `rediss://…` (TLS), `unix:///path/redis.sock?db=0`, with `?namespace=…&ttl=30d` as
+    you like. The password comes from the environment (`REDIS_PASSWORD`), never from here."""
     clustering: ClusteringConfig = ClusteringConfig()
     hypotheses: HypothesesConfig = HypothesesConfig()
     judge: JudgeConfig = JudgeConfig()
     inference: InferenceConfig = InferenceConfig()
     budget: BudgetConfig = BudgetConfig()
+
+    @field_validator("store")
+    @classmethod
+    def _store(cls, store: str) -> str:
+        check_location(store)
+        return store
 
     @model_validator(mode="after")
     def _recorded_prompts(self) -> Self:
@@ -302,7 +314,8 @@ def _sentence(error: ValidationError, kind: type[Part]) -> str:
     if first["type"] == "missing":
         return f"`{where}` is missing; add it{more}"
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(first["input"], dict | Part) else f", not {first['input']!r}"
+    # Our own validators say what they need to; what they were given may be a password.
+    given = "" if isinstance(first["input"], dict | Part) or first["type"] == "value_error" else f", not {first['input']!r}"
     return f"`{where}` {_lower(message)}{given}{more}" if where else f"{message}{more}"
 
 
@@ -354,8 +367,8 @@ def _absolute_paths(data: dict[str, Any], folder: Path) -> None:
     if isinstance(embedding, dict) and isinstance(embedding.get("model"), str):
         embedding["model"] = _local_or_hub(embedding["model"], folder)
     store = data.get("store")
-    if isinstance(store, str) and store != "embedded" and "://" not in store:
-        data["store"] = str((folder / Path(store).expanduser()).resolve())
+    if isinstance(store, str):
+        data["store"] = absolute_location(store, folder)
 
 
 def _local_or_hub(name: str, folder: Path) -> str:

@@ -11,19 +11,22 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 from auto_interventions.errors import AutoInterventionsError, Interrupted, RunDirectoryError
+from auto_interventions.stores.store import Entry
 
-FILE_NAME = "store.sqlite3"
+SUFFIX = ".sqlite3"
+FILE_NAME = f"store{SUFFIX}"
 LAYOUT = 1
 _APPLICATION = 0x41495331  # "AIS1": tells our database from any other program's
 _PAGE_BYTES = 16_384
 _BUSY_SECONDS = 60.0
-_KEYS_A_QUERY = 900  # SQLite before 3.32 takes at most 999 parameters
+_KEYS_A_QUERY = 1_000 if sqlite3.sqlite_version_info >= (3, 32) else 900  # older ones take at most 999 parameters
+_ENTRIES_A_QUERY = 2_000  # between two queries a writer may clear its log: a listing of minutes must not make it grow
 _ROWS_A_TRANSACTION = 10_000  # a tenth of a second: other writers need not wait longer
 
 _TABLE = """CREATE TABLE IF NOT EXISTS entries (
@@ -31,9 +34,17 @@ _TABLE = """CREATE TABLE IF NOT EXISTS entries (
 _WRITE = """INSERT INTO entries (key, value, written) VALUES (?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, written = excluded.written"""
 
+_LIST_ALL = "SELECT id, key, length(value), written FROM entries WHERE id > ? ORDER BY id LIMIT ?"
+_LIST_FROM = "SELECT key, length(value), written FROM entries WHERE key {} ? ORDER BY key LIMIT ?"
+
+
+def file_in(place: Path) -> Path:
+    """The database file that `place` means: itself where it ends in .sqlite3 and is no folder, else store.sqlite3 in the folder."""
+    return place if place.suffix == SUFFIX and not place.is_dir() else place / FILE_NAME
+
 
 class EmbeddedStore:
-    """A `Store` in `folder`/store.sqlite3.
+    """A `Store` in `place`/store.sqlite3, or in the file `place` where that ends in .sqlite3 and is no folder.
 
     Connections are pooled: a thread takes one for the length of a call. A forked or unpickled copy opens its own.
 
@@ -42,9 +53,9 @@ class EmbeddedStore:
         Interrupted: the disk is full, or another process has blocked the database for a minute.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Path) -> None:
         """Opens the store, making folder and database where they are missing, and checks the database."""
-        self.path = folder.resolve() / FILE_NAME
+        self.path = file_in(place.resolve())
         self._idle: list[sqlite3.Connection] = []
         self._process = os.getpid()
         self._inherited: list[sqlite3.Connection] = []
@@ -52,36 +63,84 @@ class EmbeddedStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunDirectoryError(
-                f"{folder}: the store's folder cannot be made ({error.strerror}); give `store` another folder"
+                f"{place}: the store's folder cannot be made ({error.strerror}); give `store` another folder"
             ) from error
         with self._connection():
             pass
 
     def __reduce__(self) -> tuple[type[EmbeddedStore], tuple[Path]]:
-        """A worker gets the folder and opens its own connections."""
-        return type(self), (self.path.parent,)
+        """A worker gets the path and opens its own connections."""
+        return type(self), (self.path if self.path.name != FILE_NAME else self.path.parent,)
+
+    @property
+    def location(self) -> str:
+        """See `Store.location`: the database file."""
+        return str(self.path)
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `Store.get_many`."""
         found: dict[str, bytes] = {}
         with self._connection() as connection:
             for chunk in _chunks(dict.fromkeys(keys), _KEYS_A_QUERY):
-                marks = ",".join("?" * len(chunk))
-                found.update(connection.execute(f"SELECT key, value FROM entries WHERE key IN ({marks})", chunk))
+                found.update(connection.execute(f"SELECT key, value FROM entries WHERE key IN ({_marks(chunk)})", chunk))
         return [found.get(key) for key in keys]
 
-    def put_many(self, items: Mapping[str, bytes]) -> None:
+    def put_many(self, items: Mapping[str, bytes], written: int | None = None) -> None:
         """See `Store.put_many`."""
-        now = int(time.time())
+        time_of_all = int(time.time()) if written is None else written
         with self._connection() as connection:
             for keys in _chunks(items, _ROWS_A_TRANSACTION):
                 with _transaction(connection):
-                    connection.executemany(_WRITE, ((key, items[key], now) for key in keys))
+                    connection.executemany(_WRITE, ((key, items[key], time_of_all) for key in keys))
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """See `Store.entries`. Values stay on the disk: SQLite tells a length from the row's head."""
+        return self._by_key(prefix) if prefix else self._by_age()
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        """See `Store.delete_many`."""
+        deleted = 0
+        for chunk in _chunks(keys, _KEYS_A_QUERY):
+            # A connection for each chunk: `keys` may be listing this very store on another one.
+            with self._connection() as connection, _transaction(connection):
+                deleted += connection.execute(f"DELETE FROM entries WHERE key IN ({_marks(chunk)})", chunk).rowcount
+        return deleted
+
+    def compact(self) -> None:
+        """See `Store.compact`. Needs free disk of the size of what is left; other processes wait meanwhile."""
+        with self._connection() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """See `Store.close`."""
         while self._idle:
             self._idle.pop().close()
+
+    def _by_age(self) -> Iterator[Entry]:
+        """All entries in the order of the file: no page is read twice."""
+        last = -1
+        while True:
+            with self._connection() as connection:
+                rows = connection.execute(_LIST_ALL, (last, _ENTRIES_A_QUERY)).fetchall()
+            yield from (Entry(key, size, written) for _, key, size, written in rows)
+            if len(rows) < _ENTRIES_A_QUERY:
+                return
+            last = rows[-1][0]
+
+    def _by_key(self, prefix: str) -> Iterator[Entry]:
+        """The entries under `prefix`, through the index of keys."""
+        last, comparison = prefix, ">="
+        while True:
+            with self._connection() as connection:
+                rows = connection.execute(_LIST_FROM.format(comparison), (last, _ENTRIES_A_QUERY)).fetchall()
+            for key, size, written in rows:
+                if not key.startswith(prefix):
+                    return
+                yield Entry(key, size, written)
+            if len(rows) < _ENTRIES_A_QUERY:
+                return
+            last, comparison = rows[-1][0], ">"
 
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection]:
@@ -147,13 +206,13 @@ class EmbeddedStore:
     def _sentence(self, error: sqlite3.Error) -> AutoInterventionsError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            return Interrupted(f"{self.path}: the disk is full; what was written is kept: free some space and start the audit again")
+            return Interrupted(f"{self.path}: the disk is full; what was written is kept: free some space and start again")
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Interrupted(
-                f"{self.path}: another process has blocked the store for {_BUSY_SECONDS:.0f} seconds; end it and start the audit again"
+                f"{self.path}: another process has blocked the store for {_BUSY_SECONDS:.0f} seconds; end it and start again"
             )
         if code == sqlite3.SQLITE_IOERR:
-            return Interrupted(f"{self.path}: the disk failed ({error}); check its space and health, then start the audit again")
+            return Interrupted(f"{self.path}: the disk failed ({error}); check its space and health, then start again")
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             return RunDirectoryError(f"{self.path}: cannot be opened for writing ({error}); give `store` a folder that you may write")
         return RunDirectoryError(
@@ -191,7 +250,11 @@ def _until_free(connection: sqlite3.Connection, statement: str) -> None:
         time.sleep(0.01)
 
 
-def _chunks(keys: Mapping[str, object], size: int) -> Iterator[list[str]]:
+def _marks(chunk: Sequence[str]) -> str:
+    return ",".join("?" * len(chunk))
+
+
+def _chunks(keys: Iterable[str], size: int) -> Iterator[list[str]]:
     remaining = iter(keys)
     while chunk := list(islice(remaining, size)):
         yield chunk

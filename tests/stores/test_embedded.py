@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from auto_interventions.errors import BadInput, Interrupted, RunDirectoryError
+from auto_interventions.errors import Interrupted, RunDirectoryError
 from auto_interventions.stores import open_store
 from auto_interventions.stores.embedded import FILE_NAME, EmbeddedStore
 
@@ -135,7 +135,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_written(tmp_path: Path) 
     store.put_many({"before": b"1"})
     with store._connection() as connection:  # SQLite's own SQLITE_FULL, without filling the machine's disk
         connection.execute("PRAGMA max_page_count = 20")
-    with pytest.raises(Interrupted, match=r"store\.sqlite3: the disk is full; .* free some space and start the audit again"):
+    with pytest.raises(Interrupted, match=r"store\.sqlite3: the disk is full; .* free some space and start again"):
         store.put_many({f"k{row}": os.urandom(10_000) for row in range(100)})
     assert store.get_many(["before", "k0"]) == [b"1", None]
     store.put_many({"after": b"2"})  # a new connection, without the limit
@@ -213,7 +213,34 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
         open_store(str(tmp_path / "file"))
 
 
-@pytest.mark.parametrize("location", ["redis://localhost:6379/0", "rediss://x", "s3://bucket", "", "  "])
-def test_what_this_version_does_not_have(location: str) -> None:
-    with pytest.raises(BadInput, match="use `store: embedded` or the path of a folder"):
-        open_store(location)
+def test_a_location_that_ends_in_sqlite3_is_the_file_itself(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "backup.sqlite3")
+    store.put_many({"a": b"1"})
+    assert (tmp_path / "backup.sqlite3").is_file()
+    assert store.location == str(tmp_path / "backup.sqlite3")
+    assert pickle.loads(pickle.dumps(store)).get_many(["a"]) == [b"1"]
+    folder = tmp_path / "odd.sqlite3"
+    folder.mkdir()
+    assert EmbeddedStore(folder).location == str(folder / FILE_NAME)
+    assert pickle.loads(pickle.dumps(EmbeddedStore(folder))).location == str(folder / FILE_NAME)
+
+
+def test_compacting_gives_space_back_to_the_disk(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    keys = [f"vector/v1/{row}" for row in range(2000)]
+    store.put_many({key: os.urandom(1500) for key in keys})
+    store.compact()
+    full = store.path.stat().st_size
+    assert store.delete_many(keys[100:]) == 1900
+    other = EmbeddedStore(tmp_path)  # an audit at work
+    assert None not in other.get_many(keys[:100])
+    store.compact()
+    assert store.path.stat().st_size < full / 5
+    assert None not in other.get_many(keys[:100])
+
+
+def test_entries_are_told_while_they_are_deleted_and_written(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    store.put_many({f"k/{row}": b"x" for row in range(10_000)})
+    assert store.delete_many(entry.key for entry in store.entries("k/")) == 10_000
+    assert list(store.entries()) == []
