@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.redis_server import redis_server, running_servers, start_redis  # noqa: F401  (fixtures for all)
+
 # Before anything imports them: no telemetry, no network look-ups, no thread fights on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")

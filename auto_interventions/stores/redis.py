@@ -1,0 +1,326 @@
+"""The store in a Redis, shared by workers on many machines (Redis 6 to 8, Valkey; alone or as a cluster).
+
+**Keys.** `vector/v1/…` is kept under `{namespace:07}vector/v1/…`. What is in braces is all that Redis Cluster hashes, so the keys of one of
+the 64 buckets (CRC-32 of the key) share a slot and MGET and MSET may name them together. Without braces every key would have a slot
+of its own and a batch of 1000 would be 1000 commands; with one bucket a whole project would lie on one node. 64 buckets spread over
+up to a dozen nodes within some 20% and make a batch of 1000 at most 64 commands, sent as one pipeline a node. A server that is no
+cluster pays 10 bytes a key and nothing else: there, a batch is one command whatever the buckets, and its dump can be moved to a cluster.
+
+**Values.** A 16-byte head before each value: magic `AIR` and version, time of writing (Redis keeps none, and removal by age needs it),
+CRC-32 of the key, length. A value that was cut, that another program wrote, or that a confused connection handed to the wrong
+question does not fit its head and is a miss. The value's own bytes are not summed again: `vectors` and `sealed` carry a checksum each,
+and a second one would cost a tenth of the rate (0.9 of 8 µs a vector).
+
+Every command may be repeated, so every call may be: it waits for a Redis that is away (`redis_faults`).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+from redis import RedisCluster
+from redis import exceptions as redis_errors
+
+from auto_interventions.errors import BadInput, Interrupted
+from auto_interventions.locations import RedisAddress
+from auto_interventions.stores.redis_clients import Client, check_files, cluster_client, server_client
+from auto_interventions.stores.redis_faults import Waiting, sentence
+from auto_interventions.stores.store import Entry
+
+PATIENCE = 120.0
+BUCKETS = 64
+
+_MAGIC = b"AIR\x01"
+_HEAD = struct.Struct("<4sIII")
+_KEYS_A_COMMAND = 1_000
+_FIRST_KEYS = 128  # until it is known how large the values are: 128 values of 20 MB are still bearable
+_BYTES_A_COMMAND = 8 * 2**20  # a server is deaf to everybody else while it answers: some milliseconds
+_KEYS_A_SCAN = 1_000
+_PROBE_SECONDS = 60
+
+Command = tuple[bytes | str | int, ...]
+ReplyT = TypeVar("ReplyT")
+
+
+class RedisStore:
+    """A `Store` in the Redis at `address`. The password is read from the environment whenever a connection is made, and kept nowhere.
+
+    Safe with threads; a forked or unpickled copy makes its own connections (and needs the password in its own environment).
+
+    Raises:
+        BadInput: the server refuses us (password, rights, database, certificate), or is no Redis.
+        Interrupted: it did not answer in time, is full, or cannot save.
+    """
+
+    def __init__(self, address: RedisAddress, patience: float = PATIENCE, timeout: float = 30.0, check: bool = True) -> None:
+        """Connects, and tries to write.
+
+        Args:
+            address: which Redis, and which part of it.
+            patience: seconds that a call waits for a Redis that is away or busy.
+            timeout: seconds for one answer; at most 5 of them for connecting.
+            check: False connects with the first call only.
+        """
+        self._address = address
+        self._patience = patience
+        self._timeout = timeout
+        self._prefixes = [f"{{{address.namespace}:{bucket:02}}}".encode() for bucket in range(BUCKETS)]
+        self._client: Client | None = None
+        self._process = os.getpid()
+        self._clustered = False
+        self._losses = 0
+        if check:
+            check_files(address)
+            self._patiently(self._probe)
+
+    def __reduce__(self) -> tuple[type[RedisStore], tuple[RedisAddress, float, float, bool]]:
+        """A worker gets the address, and no password."""
+        return type(self), (self._address, self._patience, self._timeout, False)
+
+    def __repr__(self) -> str:
+        return f"RedisStore({self.location})"
+
+    @property
+    def location(self) -> str:
+        """See `Store.location`."""
+        return str(self._address)
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See `Store.get_many`. Bytes that are not ours are None."""
+        found: dict[str, bytes | None] = {}
+        remaining = iter(dict.fromkeys(keys))
+        size = _FIRST_KEYS
+        while part := list(islice(remaining, size)):
+            values = self._patiently(partial(self._read, part))
+            found.update(zip(part, values, strict=True))
+            there = [len(value) for value in values if value is not None]
+            mean = max(1, sum(there) // len(there)) if there else 1
+            size = max(1, min(_KEYS_A_COMMAND, _BYTES_A_COMMAND // mean))
+        return [found[key] for key in keys]
+
+    def put_many(self, items: Mapping[str, bytes], written: int | None = None) -> None:
+        """See `Store.put_many`. A kill of *Redis* loses what it had not saved yet: that is its own setting (`appendonly`)."""
+        time_of_all = int(time.time()) if written is None else written
+        for part in _parts(items):
+            self._patiently(partial(self._write, part, time_of_all))
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """See `Store.entries`. An entry may come twice while Redis makes its table larger or smaller."""
+        if self._client is None:
+            self._patiently(self._probe)  # finds out whether this is a cluster
+        pattern = f"{{{_literal(self._address.namespace)}:[0-9][0-9]}}{_literal(prefix)}*"
+        nodes = self._patiently(self._nodes)
+        for node in nodes:
+            yield from self._node_entries(node, pattern)
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        """See `Store.delete_many`."""
+        remaining, deleted = iter(keys), 0
+        while part := list(dict.fromkeys(islice(remaining, _KEYS_A_COMMAND))):
+            deleted += self._patiently(partial(self._delete, part))
+        return deleted
+
+    def compact(self) -> None:
+        """See `Store.compact`: Redis does it by itself."""
+
+    def memory(self) -> dict[str, int | str]:
+        """Bytes `used` and at most (`max`, 0: no limit) of the server or of all primaries, and its `policy` when full.
+
+        Empty where the server will not tell.
+        """
+        told = [self._patiently(partial(self._info, node, "memory")) for node in self._patiently(self._nodes)]
+        if not all("used_memory" in one for one in told):
+            return {}
+        return {
+            "used": sum(int(one["used_memory"]) for one in told),
+            "max": sum(int(one.get("maxmemory", 0)) for one in told),
+            "policy": str(told[0].get("maxmemory_policy", "")),
+        }
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        client, self._client = self._client, None
+        if client is not None and self._process == os.getpid():
+            client.close()
+
+    # One attempt each; whatever fails is repeated by `_patiently`.
+
+    def _probe(self) -> None:
+        names = [prefix + b"probe" for prefix in self._prefixes]
+        if not self._clustered:
+            self._ask([("MGET", *names)])  # a cluster refuses keys of many slots
+        self._ask([("SET", names[0], b"", "EX", _PROBE_SECONDS)])  # and a server that takes no writes is told now
+
+    def _read(self, keys: list[str]) -> list[bytes | None]:
+        names, tags = self._names(keys)
+        groups = self._groups(tags)
+        replies = self._ask([("MGET", *[names[row] for row in rows]) for rows in groups])
+        if len(groups) == 1:
+            return [None if value is None else _unwrap(value, tag) for value, tag in zip(replies[0], tags, strict=True)]
+        values: list[bytes | None] = [None] * len(keys)
+        for rows, reply in zip(groups, replies, strict=True):
+            for row, value in zip(rows, reply, strict=True):
+                if value is not None:
+                    values[row] = _unwrap(value, tags[row])
+        return values
+
+    def _write(self, items: dict[str, bytes], written: int) -> None:
+        names, tags = self._names(items)
+        pack = _HEAD.pack
+        values = [pack(_MAGIC, written, tag, len(value)) + value for tag, value in zip(tags, items.values(), strict=True)]
+        if self._address.ttl is not None:  # MSET knows no TTL (MSETEX does, from Redis 8.4 on)
+            self._ask([("SET", name, value, "EX", self._address.ttl) for name, value in zip(names, values, strict=True)])
+            return
+        pairs = list(zip(names, values, strict=True))
+        self._ask([("MSET", *chain.from_iterable([pairs[row] for row in rows])) for rows in self._groups(tags)])
+
+    def _delete(self, keys: list[str]) -> int:
+        names, tags = self._names(keys)
+        return sum(self._ask([("UNLINK", *[names[row] for row in rows]) for rows in self._groups(tags)]))
+
+    def _nodes(self) -> list[Any]:
+        """What has entries of its own: the primaries of a cluster, or None for a server that is none."""
+        client = self._connected()
+        return list(client.get_primaries()) if isinstance(client, RedisCluster) else [None]
+
+    def _on(self, node: Any) -> Any:
+        client = self._connected()
+        return client.get_redis_connection(node) if isinstance(client, RedisCluster) else client
+
+    def _info(self, node: Any, section: str) -> dict[str, Any]:
+        try:
+            return self._on(node).info(section)
+        except redis_errors.NoPermissionError:
+            return {}
+
+    def _node_entries(self, node: Any, pattern: str) -> Iterator[Entry]:
+        """SCAN's cursor means something to one run of a server only: a server that restarted meanwhile cannot go on with it."""
+        run = self._patiently(partial(self._info, node, "server")).get("run_id")
+        cursor, losses = 0, self._losses
+        while True:
+            cursor, batch = self._patiently(partial(self._scan, node, cursor, pattern))
+            if self._losses != losses:
+                losses = self._losses
+                if run is None or self._patiently(partial(self._info, node, "server")).get("run_id") != run:
+                    raise Interrupted(f"{self.location}: Redis started anew while its entries were being listed; start again")
+            yield from batch
+            if cursor == 0:
+                return
+
+    def _scan(self, node: Any, cursor: int, pattern: str) -> tuple[int, list[Entry]]:
+        client = self._on(node)
+        cursor, names = client.scan(cursor, match=pattern, count=_KEYS_A_SCAN)
+        pipeline = client.pipeline(transaction=False)
+        for name in names:
+            pipeline.execute_command("GETRANGE", name, 0, _HEAD.size - 1)
+        heads = pipeline.execute(raise_on_error=False)
+        return int(cursor), [entry for name, head in zip(names, heads, strict=True) if (entry := _entry(name, head)) is not None]
+
+    def _names(self, keys: Iterable[str]) -> tuple[list[bytes], list[int]]:
+        """What Redis calls the keys, and their CRC-32."""
+        raw = [key.encode() for key in keys]
+        tags = list(map(zlib.crc32, raw))
+        prefixes = self._prefixes
+        return [prefixes[tag % BUCKETS] + key for key, tag in zip(raw, tags, strict=True)], tags
+
+    def _groups(self, tags: list[int]) -> list[Sequence[int]]:
+        """Rows that one command may name together."""
+        if not self._clustered:
+            return [range(len(tags))]
+        groups: dict[int, list[int]] = {}
+        for row, tag in enumerate(tags):
+            groups.setdefault(tag % BUCKETS, []).append(row)
+        return list(groups.values())
+
+    def _ask(self, commands: list[Command]) -> list[Any]:
+        """One round trip (a node)."""
+        client: Any = self._connected()
+        if len(commands) == 1:
+            return [client.execute_command(*commands[0])]
+        pipeline = client.pipeline(transaction=False) if not self._clustered else client.pipeline()
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _patiently(self, work: Callable[[], ReplyT]) -> ReplyT:
+        """`work`, repeated until it goes through; every fault becomes one of our sentences."""
+        waiting = Waiting(self.location, self._patience)
+        while True:
+            try:
+                reply = work()
+            except (redis_errors.RedisError, redis_errors.RedisClusterException, OSError) as error:
+                if not self._clustered and isinstance(error, redis_errors.MovedError | redis_errors.ClusterCrossSlotError):
+                    self._join_cluster()
+                    continue
+                fault = sentence(error, self._address)
+                if fault is not None:
+                    raise fault from error
+                self._losses += 1
+                if self._clustered:
+                    self._client = None  # learns anew who is there
+                waiting.pause(error)
+            else:
+                waiting.over()
+                return reply
+
+    def _join_cluster(self) -> None:
+        if self._address.socket is not None or self._address.db != 0:
+            raise BadInput(f"{self.location}: is a node of a cluster; write redis://host:port/0, without a socket and another database")
+        self.close()
+        self._clustered = True
+
+    def _connected(self) -> Client:
+        """This process's client. Two threads may make one each at the start; the later one stays."""
+        client = self._client if self._process == os.getpid() else None
+        if client is None:
+            # A fork's copy of the parent's client is left alone: redis-py closes it without a word to the server.
+            client = cluster_client(self._address, self._timeout) if self._clustered else server_client(self._address, self._timeout)
+            self._client, self._process = client, os.getpid()
+        return client
+
+
+def _unwrap(value: bytes, tag: int) -> bytes | None:
+    """The value behind its head; None where the head is not that of this key."""
+    if len(value) < _HEAD.size:
+        return None
+    magic, _, of, size = _HEAD.unpack_from(value)
+    return value[_HEAD.size :] if of == tag and magic == _MAGIC and size == len(value) - _HEAD.size else None
+
+
+def _entry(name: bytes, head: object) -> Entry | None:
+    """None where it is no entry of ours: another type, other bytes, or gone since it was listed."""
+    if not isinstance(head, bytes) or len(head) < _HEAD.size:
+        return None
+    key = name.split(b"}", 1)[1]
+    magic, written, of, size = _HEAD.unpack(head)
+    return Entry(key.decode(), size, written) if magic == _MAGIC and of == zlib.crc32(key) else None
+
+
+def _literal(text: str) -> str:
+    """`text` in a pattern of Redis, standing for itself."""
+    return "".join("\\" + letter if letter in "*?[]^\\" else letter for letter in text)
+
+
+def _parts(items: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+    """At most 1000 keys and 8 MiB each; a larger value goes alone."""
+    part: dict[str, bytes] = {}
+    size = 0
+    for key, value in items.items():
+        if part and (len(part) == _KEYS_A_COMMAND or size + len(value) > _BYTES_A_COMMAND):
+            yield part
+            part, size = {}, 0
+        part[key] = value
+        size += len(value)
+    if part:
+        yield part
