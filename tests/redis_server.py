@@ -122,12 +122,10 @@ class RedisServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def cluster_of(program: Path, nodes: int) -> list[RedisServer]:
+def cluster_of(program: Path, nodes: int, save: bool = False) -> list[RedisServer]:
     """A real cluster of primaries that share the 16,384 slots. The caller stops them."""
-    servers = [
-        RedisServer(program, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "5000").start()
-        for _ in range(nodes)
-    ]
+    options = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "5000"]
+    servers = [RedisServer(program, *options, save=save).start() for _ in range(nodes)]
     share = 16_384 // nodes
     for number, server in enumerate(servers):
         last = 16_384 if number == nodes - 1 else (number + 1) * share

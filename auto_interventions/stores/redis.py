@@ -201,18 +201,19 @@ class RedisStore:
             return {}
 
     def _node_entries(self, node: Any, pattern: str) -> Iterator[Entry]:
-        """SCAN's cursor means something to one run of a server only: a server that restarted meanwhile cannot go on with it."""
-        run = self._patiently(partial(self._info, node, "server")).get("run_id")
-        cursor, losses = 0, self._losses
+        """SCAN's cursor means something to one run of a server only: where it restarted meanwhile, entries would be left out."""
+        run, cursor, losses = self._run(node), 0, self._losses
         while True:
             cursor, batch = self._patiently(partial(self._scan, node, cursor, pattern))
-            if self._losses != losses:
-                losses = self._losses
-                if run is None or self._patiently(partial(self._info, node, "server")).get("run_id") != run:
-                    raise Interrupted(f"{self.location}: Redis started anew while its entries were being listed; start again")
             yield from batch
             if cursor == 0:
-                return
+                break
+        if run != self._run(node) or (run is None and losses != self._losses):
+            raise Interrupted(f"{self.location}: Redis started anew while its entries were being listed; start again")
+
+    def _run(self, node: Any) -> str | None:
+        """What the server calls itself since it started; None where it will not tell."""
+        return self._patiently(partial(self._info, node, "server")).get("run_id")
 
     def _scan(self, node: Any, cursor: int, pattern: str) -> tuple[int, list[Entry]]:
         client = self._on(node)
