@@ -10,6 +10,7 @@ from auto_interventions.exploring.splitting import split_mixed
 from auto_interventions.exploring.state import RoundBatch, RoundState, run_round
 from auto_interventions.exploring.stopping import why_stop
 from auto_interventions.exploring.strata import Strata
+from auto_interventions.exploring.suspicion import suspected
 
 __all__ = [
     "Active",
@@ -27,6 +28,7 @@ __all__ = [
     "pairs_wanted",
     "run_round",
     "split_mixed",
+    "suspected",
     "text_features",
     "why_stop",
 ]

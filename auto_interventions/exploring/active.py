@@ -2,7 +2,7 @@
 
 Evidence grows for two sorts of bettors: discriminators (`divergence`) and sentences that the explored pairs suggest. With many strata
 and a rare change the sentences see it first: three texts with a word that no other text has say more to them than to a classifier. Where
-they would be decided soonest is their `suspicion`; the focused part of a round is shared evenly between the two."""
+they would be decided soonest is their `suspicion`, which gets the larger part."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from auto_interventions.exploring.state import RoundState
 from auto_interventions.records import FloatArray, Prompt
 from auto_interventions.subjects.base import Request
 
-FOCUS = 0.5
-BORDERS = 0.1
+SUSPICION = 0.5
+GROWTH = 0.1
+BORDERS = 0.05
 
 
 class Active:
-    """A mixture: `FOCUS` of a round by divergence and suspicion, `BORDERS` by boundary, what is left everywhere.
+    """A mixture: `SUSPICION` of a round by suspicion, `GROWTH` by divergence (both, where nothing is suspected), `BORDERS` by boundary, what
+    is left everywhere.
 
     `suspicion`: (strata of the bank,) weights of where suggested sentences would gain most; None: nowhere in particular.
     """
@@ -46,8 +48,8 @@ class Active:
         pool = PromptPool(state, prompts, config, capacity)
         suspected = 0
         if self._suspicion is not None:
-            suspected = focus(pool, state, _by_part(pool, state, self._suspicion), int(pairs * FOCUS / 2), by_prompt=False)
-        asked = suspected + focus(pool, state, expected_growth(state, config), int(pairs * FOCUS) - suspected)
+            suspected = focus(pool, state, _by_part(pool, state, self._suspicion), int(pairs * SUSPICION), by_prompt=False)
+        asked = suspected + focus(pool, state, expected_growth(state, config), int(pairs * (SUSPICION + GROWTH)) - suspected)
         if state.boundaries:
             asked += near_borders(pool, state, int(pairs * BORDERS))
         pool.spread(pairs - asked)

@@ -1,13 +1,17 @@
-"""How much a check that holds for some explored texts and not for others speaks for a difference of rates, counted by prompt.
+"""How much a check that holds for some explored texts and not for others speaks for a difference of rates.
 
-Samples of one prompt are not independent, so a prompt counts once: d_p = mean over its intervention texts − mean over its base texts. The
-evidence of a check is the logarithm of what a bettor would have made on the d_p who had known the best stake: max over λ ≤ 1 of
-λ·|Σd| − λ²·Σd²/2, a second-order bound of Σ log(1 + λ·d). That is the quantity by which confirming will decide, so the proposals that
-rank first here are those that can be confirmed there. It is no e-value (the stake has seen the data); fresh prompts give that.
+The evidence of a check is the logarithm of what a bettor would have made on the payoffs x = (holds for the intervention's text) − (holds
+for the base's), pair by pair, who had known the best stake: max over λ ≤ 1 of λ·|Σx| − λ²·Σx²/2, a second-order bound of
+Σ log(1 + λ·x). That is how confirming will decide, so the proposals that rank first here are those that can be confirmed there. It is no
+e-value (the stake has seen the data); fresh prompts give that.
+
+A prompt that was asked fifty times says much about itself and little about others, on which confirming bets. So the evidence is at most
+two coin flips' worth, 2·log 2, for each prompt in whose pairs the check leans its way more than the other way.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,19 +20,23 @@ from scipy.sparse import csr_matrix
 
 from auto_interventions.records import FloatArray, IntArray
 
+_A_PROMPT = 2 * math.log(2)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Of C checks, each (C,).
 
     `base`, `intervention`: rates, means over prompts. `growth`: the evidence, the larger of overall and in the best stratum.
-    `direction`: +1 where the intervention has more, −1 where the base has, there where the evidence lies.
+    `direction`: +1 where the intervention has more, −1 where the base has, there where the evidence lies. `local`: the evidence in the best
+    stratum alone, nothing taken off for having chosen it: no ground to propose a check, but one to look there.
     """
 
     base: FloatArray
     intervention: FloatArray
     growth: FloatArray
     direction: FloatArray
+    local: FloatArray
 
     @property
     def difference(self) -> FloatArray:
@@ -62,23 +70,29 @@ class Design:
         weights = 1 / samples[codes]
         # (prompts, 2n): what turns marks of texts into differences of prompts.
         self.differences = csr_matrix((np.concatenate([-weights, weights]), (rows, np.arange(2 * pairs))), shape=(self.prompts, 2 * pairs))
+        # (prompts, n): sums over a prompt's pairs.
+        self.pairs_of_prompt = csr_matrix((np.ones(pairs), (codes, np.arange(pairs))), shape=(self.prompts, pairs))
         self.members = csr_matrix((np.ones(self.prompts), (stratum_of_prompt, np.arange(self.prompts))), shape=(self.strata, self.prompts))
 
     def evidence(self, marks: csr_matrix) -> Evidence:
         """Of checks, given (2n, C) marks: 1 where the check holds for the text."""
         base, intervention = (_sums(side) for side in self.means(marks))
-        differences = csr_matrix(self.differences @ marks)
-        squares = csr_matrix(differences.multiply(differences))
-        overall, overall_sum = self._growth(_sums(differences), _sums(squares))
-        local, local_sum = self._growth(dense(self.members, differences), dense(self.members, squares))
-        local -= np.log(max(1, self.strata))  # the best of so many strata was chosen
+        rows = marks.tocsr()
+        payoffs = csr_matrix(rows[self.pairs :] - rows[: self.pairs])
+        squares = csr_matrix(payoffs.multiply(payoffs))
+        leaning = csr_matrix(self.pairs_of_prompt @ payoffs).sign()
+        overall, overall_sum = _growth(_sums(payoffs), _sums(squares), _sums(leaning))
+        pairs = csr_matrix(self.members @ self.pairs_of_prompt)
+        local, local_sum = _growth(dense(pairs, payoffs), dense(pairs, squares), dense(self.members, leaning))
         best = local.argmax(axis=0) if self.strata else np.zeros(overall.size, dtype=np.int64)
         columns = np.arange(best.size)
+        alone = local[best, columns] if self.strata else np.zeros(overall.size)
+        local -= np.log(max(1, self.strata))  # the best of so many strata was chosen
         where = local[best, columns] > overall if self.strata > 1 else np.zeros(overall.size, dtype=bool)
         growth = np.where(where, local[best, columns], overall)
         direction = np.sign(np.where(where, local_sum[best, columns], overall_sum))
         prompts = max(1, self.prompts)
-        return Evidence(base / prompts, intervention / prompts, growth, np.where(direction == 0, 1.0, direction))
+        return Evidence(base / prompts, intervention / prompts, growth, np.where(direction == 0, 1.0, direction), alone)
 
     def means(self, marks: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
         """(prompts, C) share of a prompt's texts that hold, of the base and of the intervention."""
@@ -86,10 +100,16 @@ class Design:
         rows = marks.tocsr()
         return csr_matrix(weights[:, : self.pairs] @ rows[: self.pairs]), csr_matrix(weights[:, self.pairs :] @ rows[self.pairs :])
 
-    def _growth(self, total: FloatArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
-        # One pair's worth of doubt in the stake, so that three lucky texts are not taken for a law.
-        stake = np.minimum(1.0, np.abs(total) / (squares + 1 / self.samples))
-        return stake * np.abs(total) - stake**2 * squares / 2, total
+
+def _growth(total: FloatArray, squares: FloatArray, leaning: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Evidence, and the sum whose sign is its direction.
+
+    `leaning`: prompts that lean to the intervention less those that lean to the base.
+    """
+    # One pair's worth of doubt in the stake, so that three lucky texts are not taken for a law.
+    stake = np.minimum(1.0, np.abs(total) / (squares + 1))
+    growth = stake * np.abs(total) - stake**2 * squares / 2
+    return np.minimum(growth, _A_PROMPT * np.maximum(np.sign(total) * leaning, 0.0)), total
 
 
 def dense(left: csr_matrix, right: csr_matrix) -> FloatArray:

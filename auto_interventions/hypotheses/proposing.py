@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from auto_interventions.config import HypothesesConfig
 from auto_interventions.fingerprint import generator
-from auto_interventions.hypotheses.evidence import Design
+from auto_interventions.hypotheses.evidence import Design, Evidence, dense
 from auto_interventions.hypotheses.formats import format_candidates
 from auto_interventions.hypotheses.lexical import lexical_candidates
 from auto_interventions.hypotheses.merge import merge
 from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, matrix, parse_predicate
 from auto_interventions.hypotheses.text import fold
-from auto_interventions.records import FloatArray, Hypothesis
+from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 MOST_PAIRS = 10_000  # more pairs than this rarely make better proposals, and take longer: 4 s for these, 18 s and 1.5 GB for 50,000
 _MOST_CANDIDATES = 1_000
 _FLOOR = 1.0  # evidence below which nothing is proposed
+_LOCAL_FLOOR = 0.8  # in one stratum, from which it is looked there: two texts of three
 _MOST_ALSO = 12
 _LONGEST_TEXT = 20_000  # characters of a text that are searched for proposals
 _SOURCES = {
@@ -30,6 +32,50 @@ _SOURCES = {
     "refusal": "refusal",
     "language": "language",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Checks of n explored pairs that could become hypotheses.
+
+    Attributes:
+        predicates: the C checks, the user's own (`own` of them) first.
+        marks: (2n, C) 1 where a check holds for a text; base texts first.
+        design: which text belongs where.
+        evidence: of each check.
+        strata: (n,) the stratum of each pair.
+    """
+
+    predicates: list[Predicate]
+    marks: csr_matrix
+    design: Design
+    evidence: Evidence
+    strata: tuple[str, ...]
+    own: int
+
+    @property
+    def lexical(self) -> BoolArray:
+        """(C,) which are about words; the others, about form, are far fewer."""
+        return np.array([predicate.kind in ("phrase", "opening", "ending") for predicate in self.predicates], dtype=np.bool_)
+
+    @property
+    def strongest(self) -> float:
+        """The most evidence that any of them has, in nats; 0 without any."""
+        return float(self.evidence.growth.max(initial=0.0))
+
+    def payoff_sums(self, names: Sequence[str]) -> FloatArray:
+        """(C, S, 3) number, sum and sum of squares of (holds for the intervention's text) − (holds for the base's) in each of `names`."""
+        pairs = len(self.strata)
+        number = {name: place for place, name in enumerate(names)}
+        known = [(number[name], place) for place, name in enumerate(self.strata) if name in number]
+        rows, columns = (np.array([pair[side] for pair in known], dtype=np.int64) for side in (0, 1))
+        members = csr_matrix((np.ones(len(known)), (rows, columns)), shape=(len(names), pairs))
+        payoffs = csr_matrix(self.marks[pairs:] - self.marks[:pairs])
+        sums = np.zeros((payoffs.shape[1], len(names), 3))
+        sums[..., 0] = np.bincount(rows, minlength=len(names))
+        sums[..., 1] = dense(members, payoffs).T
+        sums[..., 2] = dense(members, csr_matrix(payoffs.multiply(payoffs))).T
+        return sums
 
 
 def propose(
@@ -61,19 +107,43 @@ def propose(
     """
     if not len(base) == len(intervention) == len(prompt_ids) == len(strata):
         raise ValueError(f"{len(base)} base texts need as many intervention texts, prompts and strata")
+    found = candidates(base, intervention, prompt_ids, strata, config, most_pairs)
+    return proposed(found, config, born_round)
+
+
+def candidates(
+    base: Sequence[str],
+    intervention: Sequence[str],
+    prompt_ids: Sequence[str],
+    strata: Sequence[str],
+    config: HypothesesConfig,
+    most_pairs: int = MOST_PAIRS,
+) -> Candidates:
+    """Everything that could be proposed: the user's own, then about a thousand checks with the most evidence.
+
+    Arguments and errors are those of `propose`.
+    """
+    if not len(base) == len(intervention) == len(prompt_ids) == len(strata):
+        raise ValueError(f"{len(base)} base texts need as many intervention texts, prompts and strata")
     own = [parse_predicate(check) for check in config.own]
     own = [predicate for place, predicate in enumerate(own) if predicate not in own[:place]]
     pairs = _chosen_pairs(len(base), most_pairs)
-    design = Design([prompt_ids[pair] for pair in pairs], [strata[pair] for pair in pairs])
+    places = [strata[pair] for pair in pairs]
+    design = Design([prompt_ids[pair] for pair in pairs], places)
     texts = [side[pair][:_LONGEST_TEXT] for side in (base, intervention) for pair in pairs]
     predicates, marks = _candidates(texts, design, own)
-    evidence = design.evidence(marks)
-    kept = _worth_a_look(evidence.growth, len(own))
-    predicates = [predicates[column] for column in kept]
+    kept = _worth_a_look(design.evidence(marks), len(own))
     marks = csr_matrix(marks.tocsc()[:, kept])
-    evidence = design.evidence(marks)
+    return Candidates([predicates[column] for column in kept], marks, design, design.evidence(marks), tuple(places), len(own))
+
+
+def proposed(found: Candidates, config: HypothesesConfig, born_round: int) -> tuple[Hypothesis, ...]:
+    """The best of the candidates, near-duplicates as one; see `propose`."""
+    columns = np.flatnonzero((found.evidence.growth >= _FLOOR) | (np.arange(len(found.predicates)) < found.own)).tolist()
+    predicates, marks = [found.predicates[column] for column in columns], csr_matrix(found.marks.tocsc()[:, columns])
+    design, evidence = found.design, found.design.evidence(marks)
     hypotheses: list[Hypothesis] = []
-    for group in merge(predicates, marks, evidence, design, max(config.limit, len(own)), leaders=len(own)):
+    for group in merge(predicates, marks, evidence, design, max(config.limit, found.own), leaders=found.own):
         predicate = predicates[group.chosen]
         also = [predicates[other].statement() for other in group.others[:_MOST_ALSO]]
         hypotheses.append(
@@ -81,7 +151,7 @@ def propose(
                 statement=predicate.statement(),
                 check=as_check(predicate),
                 more_in="intervention" if evidence.direction[group.chosen] > 0 else "base",
-                source="own" if group.chosen < len(own) else _SOURCES[predicate.kind],
+                source="own" if group.chosen < found.own else _SOURCES[predicate.kind],
                 born_round=born_round,
                 explore_rates=(float(evidence.base[group.chosen]), float(evidence.intervention[group.chosen])),
                 also=tuple(dict.fromkeys(also)),
@@ -109,9 +179,10 @@ def _candidates(texts: list[str], design: Design, own: list[Predicate]) -> tuple
     return [found[column] for column in fresh], csr_matrix(marks.tocsc()[:, fresh])
 
 
-def _worth_a_look(growth: FloatArray, own: int) -> list[int]:
-    """The first `own` columns, then those with the most evidence, in their old order."""
-    others = np.flatnonzero(growth >= _FLOOR)
-    others = others[others >= own]
-    best = others[np.lexsort((others, -growth[others].round(9)))][:_MOST_CANDIDATES]
-    return [*range(own), *sorted(best.tolist())]
+def _worth_a_look(evidence: Evidence, own: int) -> list[int]:
+    """The first `own` columns, those with the most evidence, and those with the most in one stratum, in their old order."""
+    kept: set[int] = set(range(own))
+    for growth, floor in ((evidence.growth, _FLOOR), (evidence.local, _LOCAL_FLOOR)):
+        others = np.flatnonzero(growth >= floor)
+        kept |= set(others[np.lexsort((others, -growth[others].round(9)))][:_MOST_CANDIDATES].tolist())
+    return sorted(kept)

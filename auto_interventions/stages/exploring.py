@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from auto_interventions.confirming import focus_of, payoff_sums, shares_of
-from auto_interventions.hypotheses import propose as propose_hypotheses
+from auto_interventions.exploring import suspected
+from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
 from auto_interventions.records import FloatArray, Hypothesis
 from auto_interventions.stages.clustering import settle
@@ -21,8 +21,6 @@ EXHAUSTIVE_PAIRS = 60_000
 
 # Nats of explored evidence from which a sentence is worth confirming: it was the best of about a thousand candidates.
 NAMED = 10.0
-# Pairs that suspicion goes by.
-_MOST_SUSPECTED = 10_000
 
 
 def propose(where: Workspace) -> Counts:
@@ -37,44 +35,38 @@ def propose(where: Workspace) -> Counts:
 def named(where: Workspace) -> bool:
     """Whether what was explored so far describes the difference well enough to be confirmed."""
     with where.ledger.stage("propose"):
-        return any(hypothesis.evidence >= NAMED for hypothesis in proposals(where))
+        return suggestions(where).strongest >= NAMED
 
 
-def suspicion(where: Workspace, pairs_left: int) -> FloatArray | None:
-    """(strata of the bank,) where more pairs would soonest decide about the sentences that are suggested so far; None: nowhere more than
-    elsewhere.
-
-    The rule by which confirming focuses (`confirming.focus`), here on explored pairs: a word that came up three times in one stratum
-    only is looked for there, and stands out or is refuted.
-    """
+def suspicion(where: Workspace) -> FloatArray | None:
+    """(strata of the bank,) where more pairs would soonest decide about the checks that are suggested so far, about a thousand; None:
+    nowhere more than elsewhere (`exploring.suspicion`)."""
     state = where.explore_state()
-    found = [one for one in proposals(where) if one.check is not None]
-    if not state.round or not found:
+    if not state.round:
         return None
-    names = state.strata[: state.tree.roots]
-    pairs = where.explored_pairs()[-_MOST_SUSPECTED:]
-    base, intervention = (where.judge.score(found, texts).astype(np.float64) for texts in sides(pairs))
-    sums = payoff_sums(intervention - base, [pair.prompt.stratum for pair in pairs], names)
-    pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
-    needed = np.array([max(NAMED - one.evidence, 0.0) for one in found])
-    sizes = np.array([pool[name] for name in names], dtype=np.float64)
-    return focus_of(sums, sizes, needed, shares_of(found), pairs_left, (state.seed, state.round))
+    with where.ledger.stage("propose"):
+        found = suggestions(where)
+        names = state.strata[: state.tree.roots]
+        pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
+        open_ones = np.flatnonzero(found.evidence.growth < NAMED)
+        sizes = np.array([pool[name] for name in names], dtype=np.float64)
+        sums, direction = found.payoff_sums(names)[open_ones], found.evidence.direction[open_ones]
+        return suspected(sums, direction, found.lexical[open_ones].astype(np.int64), sizes, (state.seed, state.round))
 
 
 def proposals(where: Workspace) -> tuple[Hypothesis, ...]:
     """The sentences that the pairs explored so far suggest."""
-    rounds = where.exploring.round if where.exploring is not None else 0
-    if where.proposed is None or where.proposed[0] != rounds:
+    return proposed(suggestions(where), where.config.hypotheses, where.explore_state().round)
+
+
+def suggestions(where: Workspace) -> Candidates:
+    """The checks that could be proposed after the rounds so far; found once a round."""
+    rounds = where.explore_state().round
+    if where.suggested is None or where.suggested[0] != rounds:
         pairs = where.explored_pairs()
         base, intervention = sides(pairs)
-        found = propose_hypotheses(
-            base,
-            intervention,
-            [pair.prompt.id for pair in pairs],
-            [pair.prompt.stratum for pair in pairs],
-            where.config.hypotheses,
-            rounds,
-            EXHAUSTIVE_PAIRS if where.config.sampling.strategy == "exhaustive" else MOST_PAIRS,
-        )
-        where.proposed = (rounds, found)
-    return where.proposed[1]
+        exhaustive = where.config.sampling.strategy == "exhaustive"
+        ids, strata = [pair.prompt.id for pair in pairs], [pair.prompt.stratum for pair in pairs]
+        most = EXHAUSTIVE_PAIRS if exhaustive else MOST_PAIRS
+        where.suggested = (rounds, candidates(base, intervention, ids, strata, where.config.hypotheses, most))
+    return where.suggested[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auto_interventions.confirming import next_round, outlook, why_stop_confirming
-from auto_interventions.exploring import allocation_of, exploring_pairs_left, pairs_wanted, why_stop
+from auto_interventions.exploring import allocation_of, pairs_wanted, why_stop
 from auto_interventions.prompts import load_prompts, split, stratify
 from auto_interventions.records import Pool
 from auto_interventions.stages.checking import check_budget
@@ -61,7 +61,7 @@ def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
     wanted = pairs_wanted(state, config)
     if round == 0 and capacity and config.sampling.strategy != "exhaustive":
         wanted = min(wanted, max(2, int(sum(capacity.values()) * FIRST_SHARE)))
-    rule = allocation_of(config, suspicion(where, exploring_pairs_left(state, config)) if config.sampling.strategy == "active" else None)
+    rule = allocation_of(config, suspicion(where) if config.sampling.strategy == "active" else None)
     requests = rule.allocate(state, pool, wanted, config, capacity)
     targeted = config.sampling.strategy in ("active", "divergence")
     if targeted and grow(where, set(state.tree.leaf_of([request.prompt for request in requests]).tolist())):

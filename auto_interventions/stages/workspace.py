@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,6 +26,7 @@ from auto_interventions.confirming import ConfirmPlan, ConfirmRound, ConfirmStat
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import RunDirectoryError
 from auto_interventions.exploring import RoundState
+from auto_interventions.hypotheses import Candidates
 from auto_interventions.judging import Judge, PredicateJudge
 from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
 from auto_interventions.runs import Ledger, RunDirectory
@@ -59,8 +60,8 @@ class Workspace:
         self.cluster_quality: dict[str, float] = {}
         self.cluster_changes = ChangeEvidence.start()
         self.exploring: RoundState | None = None
-        # The proposals after so many rounds: asked for while exploring may stop, and when it has.
-        self.proposed: tuple[int, tuple[Hypothesis, ...]] | None = None
+        # What could be proposed after so many rounds: it says where to look and whether exploring may stop, and is proposed when it has.
+        self.suggested: tuple[int, Candidates] | None = None
         self.hypotheses: tuple[Hypothesis, ...] = ()
         self.confirming: ConfirmState | None = None
         self.confirm_plan = ConfirmPlan()
@@ -76,6 +77,8 @@ class Workspace:
         # Further fields of run.json.
         self.extra: dict[str, object] = {}
         self.out_of_budget = False
+        # Whether the same audit, finished earlier, may be taken from the store; not where costs are to be measured.
+        self.reuse_run = True
         self.status = "running"
 
     @classmethod
@@ -111,7 +114,7 @@ class Workspace:
     @cached_property
     def encoder(self) -> StoredEncoder:
         """The encoder behind the store."""
-        return StoredEncoder(open_encoder(self.config.embedding), self.store)
+        return StoredEncoder(open_encoder(self.config.embedding), self.store, Path(self.config.embedding.model).name)
 
     @property
     def seconds(self) -> float:
@@ -199,9 +202,24 @@ class Workspace:
         rounds = sorted(round for phase, round in self.pairs if phase == pool)
         return [pair for round in rounds for pair in self.pairs[pool, round]]
 
+    @property
+    def finished(self) -> str | None:
+        """Now, if the audit is over."""
+        return datetime.now(UTC).isoformat(timespec="seconds") if self.status != "running" else None
+
+    def write_reused(self, run: Mapping[str, object]) -> None:
+        """Brings the run.json of an audit that was taken whole from the store up to date; `run`: when that one ended, its seconds."""
+        now = {"started": self.started.isoformat(timespec="seconds"), "finished": self.finished, "seconds": round(self.seconds, 1)}
+        self.directory.write_json("run.json", {**self.directory.read_json("run.json"), **now, "reused": {**self._reused(), "run": run}})
+        self.directory.write_json("ledger.json", self.ledger.as_dict())
+
+    def _reused(self) -> dict[str, object]:
+        """What did not have to be done again."""
+        spent = self.ledger.all
+        return {"texts": spent.texts_reused, "embeddings": spent.embeddings_cached, "judge_calls": spent.judge_calls_cached, "run": None}
+
     def write_run(self) -> None:
         """Writes run.json and ledger.json as they stand."""
-        finished = self.status != "running"
         self.directory.write_json(
             "run.json",
             {
@@ -211,10 +229,10 @@ class Workspace:
                 "base": self.config.base.label,
                 "intervention": self.config.intervention.label,
                 "config": self.config.model_dump(mode="json"),
-                "versions": _versions(),
+                "versions": versions(),
                 "fingerprints": {"config": identity(self.config)},
                 "started": self.started.isoformat(timespec="seconds"),
-                "finished": datetime.now(UTC).isoformat(timespec="seconds") if finished else None,
+                "finished": self.finished,
                 "seconds": round(self.seconds, 1),
                 "rounds": [_finite(asdict(evidence)) for evidence in self.exploring.history] if self.exploring is not None else [],
                 "stopped_because": self.stopped_because,
@@ -225,6 +243,7 @@ class Workspace:
                     "strata": len({prompt.stratum for prompt in self.prompts}),
                 },
                 "confirm_rounds": self.confirm_rounds,
+                "reused": self._reused(),
                 **self.extra,
             },
         )
@@ -248,11 +267,12 @@ def _finite(record: dict[str, object]) -> dict[str, object]:
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()}
 
 
-def _versions() -> dict[str, str]:
-    versions = {"auto-interventions": __version__, "python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    found = {"auto-interventions": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return versions
+    return found

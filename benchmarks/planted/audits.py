@@ -25,6 +25,7 @@ from benchmarks.planted.scoring import Discovery, Scored, scored, weighted_phi
 from benchmarks.planted.world import Cell, LookupEncoder, SimulatedSubject, World
 
 INITIAL, PER_ROUND = 800, 400
+ROUNDS_A_BUDGET = 20
 _UNKNOWN = -1.0
 _SOME = 1_000  # texts on which proposals are compared with the plant
 
@@ -109,7 +110,7 @@ def settings(world: World, strategy: str, budget: int, folder: Path) -> AuditCon
             "sampling": {
                 "max_texts": budget,
                 "initial": min(INITIAL, budget // 4),
-                "per_round": min(PER_ROUND, budget // 8),
+                "per_round": min(PER_ROUND, int(budget // ROUNDS_A_BUDGET)),
                 "rounds": 1_000,
                 "strategy": strategy,
                 "seed": world.seed,
