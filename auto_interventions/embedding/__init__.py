@@ -6,7 +6,18 @@ all in the store never pays for it.
 
 from __future__ import annotations
 
+from auto_interventions.config import EmbeddingConfig
 from auto_interventions.embedding.encoder import Encoder, SentenceEncoder, open_encoder
+from auto_interventions.embedding.files import files_fingerprint, find_encoder
 from auto_interventions.embedding.stored import StoredEncoder
 
-__all__ = ["Encoder", "SentenceEncoder", "StoredEncoder", "open_encoder"]
+__all__ = ["Encoder", "SentenceEncoder", "StoredEncoder", "encoder_content", "open_encoder"]
+
+
+def encoder_content(config: EmbeddingConfig) -> str:
+    """sha256 of the encoder's files. Loads nothing.
+
+    Raises:
+        EncoderError: there is no such encoder.
+    """
+    return files_fingerprint(find_encoder(config.model, config.revision))

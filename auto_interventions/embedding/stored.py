@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from auto_interventions.embedding.encoder import Encoder, Progress
 from auto_interventions.errors import EncoderError
-from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import FloatMatrix
+from auto_interventions.stores.keys import ContentKeys, name_entry
 from auto_interventions.stores.store import Store
 from auto_interventions.stores.vectors import pack_many, unpack_many
 
 _READ = 2_000  # values read at once
 _WRITE = 512  # texts encoded, then written: what a kill can lose
+VECTOR_VERSION = 1  # of the bytes of a vector (`stores.vectors`)
 
 
 class StoredEncoder:
@@ -24,10 +26,11 @@ class StoredEncoder:
     the same as another text of the call; `damaged` values of the store were no vectors (and were computed again).
     """
 
-    def __init__(self, encoder: Encoder, store: Store | None) -> None:
-        """Asks neither encoder nor store yet."""
+    def __init__(self, encoder: Encoder, store: Store | None, name: str = "") -> None:
+        """Asks neither encoder nor store yet. `name`: what people call the encoder, kept beside its vectors."""
         self._encoder = encoder
         self._store = store
+        self._name = name
         self.computed = 0
         self.cached = 0
         self.damaged = 0
@@ -42,9 +45,13 @@ class StoredEncoder:
         """See `Encoder.fingerprint`: a store changes no vector."""
         return self._encoder.fingerprint
 
+    @cached_property
+    def _keys(self) -> ContentKeys:
+        return ContentKeys("vector", VECTOR_VERSION, self._encoder.fingerprint)
+
     def key(self, text: str) -> str:
         """Under which the vector of `text` is kept: everything that can change it."""
-        return f"vector/v1/{fingerprint(self._encoder.fingerprint, text)}"
+        return self._keys.of(text)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> FloatMatrix:
         """See `Encoder.encode`. Progress counts the texts that were looked up, too.
@@ -62,6 +69,8 @@ class StoredEncoder:
             progress(len(texts) - len(missing))
         # Longest first: batches of like length, and a too large one fails at once.
         missing.sort(key=lambda row: (-len(texts[row]), texts[row]))
+        if missing and self._store is not None and self._name:
+            self._store.put_many(dict([name_entry(self._encoder.fingerprint, self._name)]))
         for begin in range(0, len(missing), _WRITE):
             rows = missing[begin : begin + _WRITE]
             self._compute([texts[row] for row in rows], rows, vectors, progress)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import IO
 
 from auto_interventions.errors import Interrupted
@@ -116,6 +117,13 @@ class NamedServer:
                 f"PREFECT_API_URL={self.url}: no Prefect server answers there ({error}); "
                 "start it with `prefect server start`, or unset PREFECT_API_URL"
             ) from error
+
+
+def named_by_user() -> bool:
+    """Whether the environment, or perhaps a profile, names a server: somebody may be watching there. Does not import prefect."""
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH", str(home / "profiles.toml"))).expanduser()
+    return bool(os.environ.get("PREFECT_API_URL")) or profiles.exists()
 
 
 @lru_cache(maxsize=1)

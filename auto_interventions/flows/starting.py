@@ -7,11 +7,13 @@ from pathlib import Path
 from auto_interventions.comparing import Comparison
 from auto_interventions.config import AuditConfig
 from auto_interventions.errors import Interrupted
-from auto_interventions.flows.server import begin, connected
+from auto_interventions.flows.server import begin, connected, named_by_user
 from auto_interventions.stages.checking import check_files, check_models
 from auto_interventions.stages.comparing import ARMS, SideBySide
 from auto_interventions.stages.progress import Observer
+from auto_interventions.stages.reuse import find, restore
 from auto_interventions.stages.workspace import Workspace
+from auto_interventions.stores import open_store
 
 
 def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
@@ -22,6 +24,8 @@ def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
         Interrupted: the disk, the server or another service gave way; starting again resumes.
     """
     check_files(config, folder)
+    if not named_by_user() and taken_from_store(config, folder, observer):
+        return "done"
     observer.stage("starting: models, encoder, Prefect")
     server = begin()  # takes seconds: it starts while torch is imported and the models are checked
     check_models(config)
@@ -32,6 +36,19 @@ def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
 
             audit_flow(f"{config.name}: {config.base.label} → {config.intervention.label}", str(workspace.path))
         return workspace.status
+
+
+def taken_from_store(config: AuditConfig, folder: Path, observer: Observer) -> bool:
+    """Whether the very audit was finished earlier, and its files are in `folder` now: without models, and without a server that nobody
+    would look at."""
+    store = open_store(config.store)
+    try:
+        if find(config, store) is None:
+            return False
+    finally:
+        store.close()
+    with Workspace.create(config, folder, observer) as workspace:
+        return restore(workspace)["files"] > 0
 
 
 def start_comparison(

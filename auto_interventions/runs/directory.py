@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,15 @@ class RunDirectory:
         """
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         self._write(name, text.encode("utf-8", "backslashreplace"))
+
+    def read_json(self, name: str) -> dict[str, object]:
+        """The JSON object in one of the files; empty where it cannot be read."""
+        return _read_json(self.path / name) or {}
+
+    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Writes one file atomically from its consecutive `pieces`."""
+        with self._replacing(name) as temporary, temporary.open("wb") as file:
+            file.writelines(pieces)
 
     def write_table(self, name: str, columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> None:
         """Writes one Parquet file of equally long `columns` atomically. Lone surrogates, which it cannot hold, become their escapes."""

@@ -6,6 +6,7 @@ from auto_interventions.stages.confirming import confirm
 from auto_interventions.stages.diverging import diverge
 from auto_interventions.stages.exploring import propose
 from auto_interventions.stages.preparing import plan, prepare
+from auto_interventions.stages.reuse import keep, restore
 from auto_interventions.stages.sampling import embed, generate
 
-__all__ = ["cluster", "conclude", "confirm", "diverge", "embed", "generate", "plan", "prepare", "propose", "report"]
+__all__ = ["cluster", "conclude", "confirm", "diverge", "embed", "generate", "keep", "plan", "prepare", "propose", "report", "restore"]

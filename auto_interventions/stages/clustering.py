@@ -8,7 +8,7 @@ from auto_interventions.clustering import Partition, living, silhouette, stabili
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray, Pair
 from auto_interventions.stages.order import Counts
-from auto_interventions.stages.sampling import all_vectors, sides
+from auto_interventions.stages.sampling import all_vectors, pairs_of, sides, vectors_of
 from auto_interventions.stages.weights import round_weights, text_weights
 from auto_interventions.stages.workspace import Workspace
 
@@ -29,14 +29,15 @@ def cluster(where: Workspace, round: int) -> Counts:
     Predict, then learn: each pair is labelled by a partition that has not learned it, and the labels bet on which clusters changed
     (`clustering.changes`). The first round's second half is predicted from its first.
     """
+    vectors = vectors_of(where, round)
     where.observer.stage(f"explore round {round + 1}: clustering")
     with where.ledger.stage(f"{where.stage_name('explore', round)}: cluster"):
         previous, partition, evidence = where.partition, where.partition, where.cluster_changes
-        pairs = where.pairs["explore", round]
+        pairs = pairs_of(where, "explore", round)
         weights = round_weights(where, pairs)
         seen = sum(len(base) for one, (base, _) in where.vectors.items() if one < round)
         for part in _parts(where, round):
-            base, intervention = (side[part] for side in where.vectors[round])
+            base, intervention = (side[part] for side in vectors)
             if partition is not None:
                 evidence = evidence.bet(partition, partition.assign(base), partition.assign(intervention))
             seen += len(part)
@@ -44,7 +45,7 @@ def cluster(where: Workspace, round: int) -> Counts:
         where.cluster_changes = evidence
         if partition is None:
             return {"clusters": 0}
-        work = 2 * seen * partition.clusters * where.vectors[round][0].shape[1]
+        work = 2 * seen * partition.clusters * vectors[0].shape[1]
         if work <= (LATER_LIMIT if previous is not None else FIRST_LIMIT):
             weights = _of_both(text_weights(where))
             partition = partition.polished(all_vectors(where), where.config.sampling.seed, weights, thorough=previous is None)

@@ -97,6 +97,7 @@ class SideBySide:
     def opened(self, arm: Arm) -> Generator[Workspace]:
         """The workspace of one arm; its clock starts here."""
         with Workspace.create(self.config(arm), self.run_folder(arm), _Named(self.observer, arm)) as workspace:
+            workspace.reuse_run = False
             workspace.warm_up()  # imports are no stage's
             yield workspace
 

@@ -8,7 +8,7 @@ from auto_interventions.confirming import confirm_round, log_e_overall, payoff_s
 from auto_interventions.inference import gate_is_open
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import RoundReport
-from auto_interventions.stages.sampling import sides
+from auto_interventions.stages.sampling import pairs_of, sides
 from auto_interventions.stages.workspace import Workspace
 
 # Explored pairs that say where to look; more would only cost time.
@@ -31,7 +31,7 @@ def begin(where: Workspace) -> None:
 
 def confirm(where: Workspace, round: int) -> Counts:
     """Judges every hypothesis on both texts of every pair of the round."""
-    pairs = where.pairs["confirm", round]
+    pairs = pairs_of(where, "confirm", round)
     where.observer.stage(f"confirm round {round + 1}: judging")
     with where.ledger.stage("confirm: judge") as counts:
         base, intervention = sides(pairs)

@@ -11,6 +11,7 @@ from auto_interventions.inference import gate_is_open
 from auto_interventions.records import FloatArray, FloatMatrix, Prompt
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import RoundReport
+from auto_interventions.stages.sampling import pairs_of, vectors_of
 from auto_interventions.stages.workspace import Workspace
 
 
@@ -18,9 +19,9 @@ def diverge(where: Workspace, round: int) -> Counts:
     """Bets on the round's pairs with discriminators that learned earlier ones; splits strata that turn out mixed."""
     where.observer.stage(f"explore round {round + 1}: betting")
     with where.ledger.stage(f"{where.stage_name('explore', round)}: diverge"):
-        vectors = where.vectors[round]
+        vectors = vectors_of(where, round)
         batch = RoundBatch.of(
-            where.pairs["explore", round],
+            pairs_of(where, "explore", round),
             *vectors,
             cluster_stability=where.stability,
             boundary=_boundary(where, vectors),

@@ -16,6 +16,10 @@ Where = TypeVar("Where", contravariant=True)
 class Stages(Protocol[Where]):
     """The stages, each given where the audit lives; what they compute stays there, and only counts come back."""
 
+    def restore(self, where: Where) -> Counts:
+        """The same audit, finished earlier, from the store; 0 `files` where it has to be computed."""
+        ...
+
     def prepare(self, where: Where) -> Counts:
         """Prompts: load, stratify, split."""
         ...
@@ -56,9 +60,15 @@ class Stages(Protocol[Where]):
         """report.html."""
         ...
 
+    def keep(self, where: Where) -> Counts:
+        """The finished run into the store."""
+        ...
+
 
 def order(stages: Stages[Where], where: Where) -> None:
     """Runs a whole audit."""
+    if stages.restore(where)["files"]:
+        return
     stages.prepare(where)
     round = 0
     while stages.plan(where, "explore", round):
@@ -77,3 +87,4 @@ def order(stages: Stages[Where], where: Where) -> None:
         round += 1
     stages.conclude(where)
     stages.report(where)
+    stages.keep(where)

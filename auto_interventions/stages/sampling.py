@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import ROLES, FloatMatrix, Generation, Pair, Pool, Role
 from auto_interventions.runs.ledger import StageCounts
 from auto_interventions.stages.order import Counts
@@ -24,6 +25,34 @@ def generate(where: Workspace, phase: Pool, round: int, role: Role) -> Counts:
     return {"texts": len(texts)}
 
 
+def pairs_of(where: Workspace, phase: Pool, round: int) -> list[Pair]:
+    """A round's pairs. Texts that a cached task or another process made are read from the store here, and made again where it lost them."""
+    for role in ROLES:
+        if (phase, round) not in where.pairs and (phase, round, role) not in where.texts:
+            generate(where, phase, round, role)
+    return where.pairs[phase, round]
+
+
+def vectors_of(where: Workspace, round: int) -> tuple[FloatMatrix, FloatMatrix]:
+    """Vectors of an exploring round's texts, (n, d) of the base and of the intervention; read from the store as `pairs_of` does."""
+    if round not in where.vectors:
+        embed(where, round)
+    return where.vectors[round]
+
+
+def texts_reference(where: Workspace, phase: Pool, round: int, role: Role) -> str:
+    """Fingerprint of everything that decides one model's texts of a round: what the cached task is called by."""
+    requests = [[request.prompt.asked, request.first_sample, request.samples] for request in where.requests[phase, round]]
+    sampling = where.config.sampling
+    drawn = [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens]
+    return fingerprint("texts", where.subjects[role].fingerprint, role, drawn, requests)
+
+
+def vectors_reference(where: Workspace, round: int) -> str:
+    """Fingerprint of everything that decides a round's vectors."""
+    return fingerprint("vectors", where.encoder.fingerprint, [texts_reference(where, "explore", round, role) for role in ROLES])
+
+
 def draw(where: Workspace, role: Role, requests: list[Request], counts: StageCounts) -> list[Generation]:
     """Texts of one model, entered into the ledger."""
     subject = where.subjects[role]
@@ -42,7 +71,7 @@ def _pair_up(where: Workspace, phase: Pool, round: int) -> None:
 
 def embed(where: Workspace, round: int) -> Counts:
     """Vectors of an exploring round's texts, from the store where they are there."""
-    pairs = where.pairs["explore", round]
+    pairs = pairs_of(where, "explore", round)
     where.observer.stage(f"explore round {round + 1}: embedding", 2 * len(pairs))
     with where.ledger.stage(f"{where.stage_name('explore', round)}: embed") as counts:
         computed, cached = where.encoder.computed, where.encoder.cached

@@ -7,10 +7,12 @@ live model is opened.
 from __future__ import annotations
 
 from auto_interventions.config import SamplingConfig, SubjectConfig
+from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import Role
 from auto_interventions.stores import Store
 from auto_interventions.subjects.base import Job, Progress, Request, Subject, jobs_of
 from auto_interventions.subjects.recorded import RecordedSubject, RecordedTexts, check_pairing, recorded_texts
+from auto_interventions.subjects.sources import folder_fingerprint, folder_of
 
 __all__ = [
     "Job",
@@ -24,6 +26,7 @@ __all__ = [
     "jobs_of",
     "open_subject",
     "recorded_texts",
+    "subject_content",
 ]
 
 
@@ -40,6 +43,19 @@ def open_subject(config: SubjectConfig, role: Role, sampling: SamplingConfig, st
 
     live = LiveSubject(config, role, sampling)
     return live if store is None else StoredSubject(live, role, sampling, store)
+
+
+def subject_content(config: SubjectConfig, role: Role) -> str:
+    """sha256 of the files that one side's texts come from: recorded texts, or a model and its adapter. Loads nothing.
+
+    Raises:
+        SubjectError: they are not there.
+    """
+    if config.texts is not None:
+        return RecordedTexts.read(config.texts, (role,)).sha256
+    folder = folder_of(str(config.model), config.revision, f"{role}.model")
+    adapter = folder_of(config.adapter, None, f"{role}.adapter") if config.adapter is not None else None
+    return fingerprint(folder_fingerprint(folder), folder_fingerprint(adapter) if adapter is not None else None)
 
 
 def check_subject(config: SubjectConfig, role: Role, free: bool = False) -> None:

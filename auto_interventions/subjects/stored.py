@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
+from functools import cached_property
+from typing import cast
 
 from auto_interventions.config import SamplingConfig
-from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import Generation, Prompt, Role
 from auto_interventions.stores import Store
+from auto_interventions.stores.keys import ContentKeys, name_entry
+from auto_interventions.stores.sealed import seal, unseal
 from auto_interventions.subjects.base import Job, Progress, Request, SilenceGuard, jobs_of
 from auto_interventions.subjects.live import LiveSubject
 
 # Raise it when a change of code changes texts: sampling, wrapping of prompts, decoding.
-GENERATION_VERSION = 1
+GENERATION_VERSION = 2
 
 
 class StoredSubject:
@@ -68,6 +70,7 @@ class StoredSubject:
         if progress is not None and answers:
             progress(len(answers))
         if len(answers) < len(jobs):
+            self._store.put_many(dict([name_entry(self.fingerprint, self.label)]))
             # Planned over all jobs, so that after a kill the missing batches are the very batches that a whole run makes.
             for batch in self._subject.plan(jobs):
                 self._complete([job for job in batch if job.position not in answers], keys, answers, progress)
@@ -75,16 +78,13 @@ class StoredSubject:
 
     def key(self, prompt: Prompt, sample: int) -> str:
         """The content key of one text."""
+        return self._keys.of_parts(*prompt.asked, sample)
+
+    @cached_property
+    def _keys(self) -> ContentKeys:
         sampling = self._sampling
-        content = fingerprint(
-            GENERATION_VERSION,
-            self.fingerprint,
-            self._role,
-            [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens],
-            *prompt.asked,
-            sample,
-        )
-        return f"generation/v{GENERATION_VERSION}/{content}"
+        drawn = [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens]
+        return ContentKeys("generation", GENERATION_VERSION, self.fingerprint, self._role, drawn)
 
     def _complete(self, batch: list[Job], keys: list[str], answers: dict[int, Generation], progress: Progress | None) -> None:
         if not batch:
@@ -101,11 +101,11 @@ class StoredSubject:
     def _unpack(self, job: Job, value: bytes) -> Generation | None:
         """None where the value is not one of ours: it is then generated again."""
         try:
-            data = json.loads(value)
-            return Generation(self._role, job.prompt, job.sample, str(data["text"]), int(data["tokens"]), bool(data["finished"]))
-        except (ValueError, TypeError, KeyError):
+            text, tokens, finished = cast("tuple[str, int, bool]", unseal(value))
+            return Generation(self._role, job.prompt, job.sample, str(text), int(tokens), bool(finished))
+        except (ValueError, TypeError):
             return None
 
 
 def _pack(generation: Generation) -> bytes:
-    return json.dumps({"text": generation.text, "tokens": generation.tokens, "finished": generation.finished}).encode()
+    return seal([generation.text, generation.tokens, generation.finished])

@@ -1,18 +1,47 @@
 """One thin Prefect task a stage: find the workspace, make one core call, hand back counts.
 
-Nothing is cached by Prefect here: texts and vectors are in the content-addressed store, and what lies between them is recomputed
-in seconds (docs/decisions/0004). Parameters are JSON-native: a path, a round, a role.
+Parameters are JSON-native: a path, a round, a role. The two stages that cost (texts, vectors) are cached by Prefect: their key holds the
+stage, its version and everything that decides what comes out, their result is a reference and counts, never the texts: those are in
+the content-addressed store, and the next stage reads them there. A result whose texts the store has lost does no harm: the next stage finds
+them missing and makes them again. What lies between is recomputed in seconds (docs/decisions/0012).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import task
+from prefect.context import TaskRunContext
 
 from auto_interventions import stages
 from auto_interventions.records import Pool, Role
-from auto_interventions.stages import comparing
+from auto_interventions.stages import comparing, sampling
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import workspace_at
+
+# Raise one when the stage's results change their meaning; what is computed has versions of its own in the store's keys.
+GENERATE_VERSION, EMBED_VERSION = 1, 1
+
+
+def _texts_key(_: TaskRunContext, given: dict[str, Any]) -> str:
+    reference = sampling.texts_reference(workspace_at(given["where"]), given["phase"], given["round"], given["role"])
+    return f"generate/v{GENERATE_VERSION}/{reference}"
+
+
+def _vectors_key(_: TaskRunContext, given: dict[str, Any]) -> str:
+    return f"embed/v{EMBED_VERSION}/{sampling.vectors_reference(workspace_at(given['where']), given['round'])}"
+
+
+@task(name="restore", task_run_name="look for the same audit, finished earlier")
+def restore(where: str) -> Counts:
+    """The same audit, finished earlier, from the store; 0 `files` where it has to be computed."""
+    return stages.restore(workspace_at(where))
+
+
+@task(name="keep", task_run_name="keep the finished run")
+def keep(where: str) -> Counts:
+    """The finished run into the store."""
+    return stages.keep(workspace_at(where))
 
 
 @task(name="prepare", task_run_name="prepare prompts")
@@ -27,13 +56,27 @@ def plan(where: str, phase: Pool, round: int) -> int:
     return stages.plan(workspace_at(where), phase, round)
 
 
-@task(name="generate", task_run_name="{phase} {round}: generate {role}")
+@task(
+    name="generate",
+    task_run_name="{phase} {round}: generate {role}",
+    cache_key_fn=_texts_key,
+    persist_result=True,
+    result_serializer="json",
+    cache_result_in_memory=False,
+)
 def generate(where: str, phase: Pool, round: int, role: Role) -> Counts:
     """One model's texts for the round."""
     return stages.generate(workspace_at(where), phase, round, role)
 
 
-@task(name="embed", task_run_name="explore {round}: embed")
+@task(
+    name="embed",
+    task_run_name="explore {round}: embed",
+    cache_key_fn=_vectors_key,
+    persist_result=True,
+    result_serializer="json",
+    cache_result_in_memory=False,
+)
 def embed(where: str, round: int) -> Counts:
     """Vectors of an exploring round's texts."""
     return stages.embed(workspace_at(where), round)

@@ -98,7 +98,7 @@ def test_role_model_prompt_and_sample_are_in_the_key_and_nothing_else(model_fold
     assert stored(folder, store).key(Prompt("One day", stratum="3 · otter", pool="confirm"), 0) == key
     larger = SAMPLING.model_copy(update={"batch_tokens": 9_999, "max_texts": 10, "rounds": 3})
     assert stored(folder, store, sampling=larger).key(Prompt("One day"), 0) == key
-    assert key.startswith("generation/v1/")
+    assert key.startswith("generation/v2/")
 
 
 def test_a_damaged_value_is_generated_again(model_folder: Folder, tmp_path: Path) -> None:

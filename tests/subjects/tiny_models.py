@@ -84,3 +84,25 @@ def edit_json(path: Path, **changes: Any) -> None:
         if value is not None:
             data[key] = value
     path.write_text(json.dumps(data))
+
+
+def save_model(folder: Path, kind: str = "Llama", chat: bool = False, seed: int = 0, **more: Any) -> Path:
+    """Saves a tiny model with its tokenizer."""
+    make_model(kind, seed, **more).save_pretrained(folder)
+    byte_tokenizer(chat).save_pretrained(folder)
+    return folder
+
+
+def save_adapter(base: Path, folder: Path, **settings: Any) -> Path:
+    """Saves a LoRA adapter with random weights for the model in folder `base`."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(1)
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(base)
+    settings = {"r": 4, "target_modules": ["q_proj", "v_proj"], **settings}
+    adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **settings))
+    for parameter_name, parameter in adapted.named_parameters():
+        if "lora_" in parameter_name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    adapted.save_pretrained(folder)
+    return folder

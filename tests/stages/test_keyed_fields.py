@@ -1,0 +1,191 @@
+"""Every field of an audit file that can change a value is in the key under which the value is kept, or is excused with a reason.
+
+Each field is really varied, and the keys are really computed: a field that is declared in `ENTERS` but does not change its keys fails, and
+so does one that is excused but does, and a new field that is in neither.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from auto_interventions.config import AuditConfig, EmbeddingConfig
+from auto_interventions.embedding import StoredEncoder, open_encoder
+from auto_interventions.records import Prompt
+from auto_interventions.stages.reuse import run_key
+from auto_interventions.stores import open_store
+from auto_interventions.subjects import open_subject
+from auto_interventions.subjects.stored import StoredSubject
+from tests.subjects import tiny_models
+
+TEXT, VECTOR, RUN = "generation", "vector", "run"
+# Field → which keys it enters, and another value than the one in `settings`; paths are made by the fixture.
+ENTERS: dict[str, tuple[set[str], Any]] = {
+    "base.model": ({TEXT, RUN}, "{other}"),
+    "base.adapter": ({TEXT, RUN}, "{adapter}"),
+    "base.quantization": ({TEXT, RUN}, "bf16"),
+    "base.system_prompt": ({TEXT, RUN}, "You are a pirate."),
+    "base.chat_template": ({TEXT, RUN}, "raw"),
+    "base.name": ({RUN}, "another name"),
+    "prompts.source": ({RUN}, "free"),
+    "prompts.path": ({RUN}, "{prompts}"),
+    "prompts.strata": ({RUN}, "given"),
+    "prompts.strata_count": ({RUN}, 3),
+    "prompts.explore_share": ({RUN}, 0.4),
+    "prompts.max_prompts": ({RUN}, 30),
+    "prompts.free_texts": ({RUN}, 60),
+    "prompts.prefix_words": ({RUN}, 4),
+    "sampling.max_texts": ({RUN}, 300),
+    "sampling.initial": ({RUN}, 50),
+    "sampling.per_round": ({RUN}, 50),
+    "sampling.rounds": ({RUN}, 3),
+    "sampling.strategy": ({RUN}, "uniform"),
+    "sampling.confirm_share": ({RUN}, 0.4),
+    "sampling.prefixes_after": ({RUN}, None),
+    "sampling.samples_per_prompt": ({RUN}, 2),
+    "sampling.temperature": ({TEXT, RUN}, 0.5),
+    "sampling.top_p": ({TEXT, RUN}, 0.5),
+    "sampling.max_new_tokens": ({TEXT, RUN}, 9),
+    "sampling.seed": ({TEXT, RUN}, 1),
+    "sampling.batch_tokens": ({RUN}, 100),
+    "embedding.model": ({VECTOR, RUN}, "{encoder}"),
+    "embedding.instruction": ({VECTOR, RUN}, "query: "),
+    "embedding.max_tokens": ({VECTOR, RUN}, 16),
+    "embedding.dtype": ({VECTOR, RUN}, "fp32 or bf16"),
+    "embedding.batch_size": ({RUN}, 7),
+    "clustering.algorithm": ({RUN}, "hdbscan"),
+    "clustering.backend": ({RUN}, "sklearn"),
+    "clustering.clusters": ({RUN}, 7),
+    "hypotheses.limit": ({RUN}, 7),
+    "hypotheses.own": ({RUN}, ({"phrase": ["once"]},)),
+    "judge.borderline": ({RUN}, (0.3, 0.6)),
+    "inference.alpha": ({RUN}, 0.1),
+    "inference.smallest_effect": ({RUN}, 0.1),
+    "name": ({RUN}, "another"),
+}
+EXCUSED = {
+    "base.revision": "the contents of the revision's files are in every key (a hub would be needed to vary it here)",
+    "embedding.revision": "the contents of the revision's files are in every key (a hub would be needed to vary it here)",
+    "base.texts": "recorded texts are not generated; the sha256 of the file is in the run's key (test_reuse.py)",
+    "base.reasoning": "reserved: null is its only value",
+    "hypotheses.labeller": "lexical is its only value; it is in the run's key",
+    "judge.cheap": "predicate is its only value; it is in the run's key",
+    "judge.strong": "reserved: null is its only value",
+    "store": "where values are kept changes none of them",
+    "budget.dollars": "a budget ends a run, and runs that a budget ended are not kept",
+    "budget.minutes": "a budget ends a run, and runs that a budget ended are not kept",
+}
+
+
+def fields(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in part.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from fields(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def ours() -> list[str]:
+    """All fields; the intervention's are the base's."""
+    return [name for name in fields(AuditConfig) if not name.startswith("intervention.")]
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("keyed")
+    tiny_models.save_model(folder / "model", chat=True)
+    tiny_models.save_model(folder / "other", seed=1, chat=True)
+    tiny_models.save_adapter(folder / "model", folder / "adapter")
+    encoder = open_encoder(EmbeddingConfig()).folder
+    shutil.copytree(encoder, folder / "encoder")
+    config = folder / "encoder" / "sentence_bert_config.json"
+    config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    for name, suffix in (("first", ""), ("prompts", " again")):
+        (folder / f"{name}.txt").write_text("".join(f"One day number {line}{suffix}\n" for line in range(60)), encoding="utf-8")
+    return {path.stem if path.suffix else path.name: str(path) for path in folder.iterdir()} | {"root": str(folder)}
+
+
+def settings(paths: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": "keyed",
+        "base": {"model": paths["model"]},
+        "intervention": {"model": paths["model"]},
+        "prompts": {"path": paths["first"]},
+        "store": str(Path(paths["root"]) / "store"),
+    }
+
+
+def keys(data: dict[str, Any]) -> dict[str, str]:
+    """One key of each kind, as the audit itself would make it."""
+    config = AuditConfig.model_validate(data)
+    store = open_store(config.store)
+    subject = open_subject(config.base, "base", config.sampling, store)
+    assert isinstance(subject, StoredSubject)
+    encoder = StoredEncoder(open_encoder(config.embedding), store)
+    return {TEXT: subject.key(Prompt("One day"), 0), VECTOR: encoder.key("One day"), RUN: run_key(config)}
+
+
+def varied(paths: dict[str, str], field: str, value: Any) -> dict[str, Any]:
+    data = settings(paths)
+    if field == "embedding.dtype":  # auto is one of the two; the other one is the change
+        value = "fp32" if open_encoder(EmbeddingConfig()).dtype == "bf16" else "bf16"
+    part, _, leaf = field.rpartition(".")
+    target = data.setdefault(part, {}) if part else data
+    target[leaf] = value.format(**paths) if isinstance(value, str) else value
+    if field == "prompts.source":
+        del data["prompts"]["path"]
+    return data
+
+
+def test_every_field_is_in_a_key_or_excused() -> None:
+    unknown = [name for name in ours() if name not in ENTERS and name not in EXCUSED]
+    assert not unknown, f"new fields {unknown}: say in this file which keys they enter, or excuse them with a reason"
+    assert not set(ENTERS) & set(EXCUSED)
+    assert set(ENTERS) | set(EXCUSED) == set(ours()), "a field is gone: remove it from this file"
+    assert all(len(reason.split()) >= 5 for reason in EXCUSED.values())
+
+
+@pytest.mark.parametrize("field", sorted(ENTERS))
+def test_the_field_changes_the_keys_that_it_enters_and_no_other(paths: dict[str, str], field: str) -> None:
+    enters, value = ENTERS[field]
+    before, after = keys(settings(paths)), keys(varied(paths, field, value))
+    assert {kind for kind in before if before[kind] != after[kind]} == enters
+
+
+@pytest.mark.parametrize(("field", "value"), [("budget.minutes", 5.0), ("budget.dollars", 1.0), ("store", "{root}/another")])
+def test_excused_fields_change_no_key(paths: dict[str, str], field: str, value: Any) -> None:
+    assert keys(settings(paths)) == keys(varied(paths, field, value))
+
+
+@pytest.mark.parametrize("place", ["model", "first", "adapter"])
+def test_the_same_path_with_other_contents_is_another_audit(paths: dict[str, str], tmp_path: Path, place: str) -> None:
+    data = settings(paths)
+    if place == "adapter":
+        data["base"]["adapter"] = paths["adapter"]
+    before = keys(data)[RUN]
+    target = Path(paths[place]) if place == "first" else Path(paths[place]) / ("config.json" if place == "model" else "adapter_config.json")
+    kept = target.read_bytes()
+    try:
+        target.write_bytes(kept + b"\n")
+        assert keys(data)[RUN] != before
+    finally:
+        target.write_bytes(kept)
+    assert keys(data)[RUN] == before
+
+
+def test_unchanged_settings_give_unchanged_keys(paths: dict[str, str]) -> None:
+    same: Callable[[], dict[str, str]] = lambda: keys(settings(paths))  # noqa: E731
+    assert same() == same()
+
+
+def test_both_sides_are_in_the_run_key(paths: dict[str, str]) -> None:
+    data = settings(paths)
+    turned = {**data, "base": {"model": paths["other"]}, "intervention": data["base"]}
+    straight = {**data, "base": data["base"], "intervention": {"model": paths["other"]}}
+    assert len({keys(one)[RUN] for one in (data, turned, straight)}) == 3
