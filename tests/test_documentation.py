@@ -29,10 +29,13 @@ def test_every_command_is_in_the_readme() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
         assert f"auto-interventions {command.callback.__name__}" in README
+    for group in app.registered_groups:
+        assert f"auto-interventions {group.name} " in README
 
 
 def test_every_documented_command_exists() -> None:
     known = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
+    known |= {str(group.name) for group in app.registered_groups}
     for page in PAGES:
         for name in re.findall(r"(?:^|[`/ ])auto-interventions ([a-z]+)(?= [A-Za-z.]|`)", page.read_text(encoding="utf-8")):
             assert name in known, f"{page.name} names `auto-interventions {name}`"

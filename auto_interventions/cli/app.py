@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.store import app as store_app
 from auto_interventions.errors import AutoInterventionsError, BadInput
 
 app = typer.Typer(
@@ -19,9 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# Where there is no terminal (a pipe, a log) tables need not fit into 80 columns.
-out_console = Console() if sys.stdout.isatty() else Console(width=120)
-err_console = Console(stderr=True)
+app.add_typer(store_app, name="store")
 
 AuditFile = Annotated[Path, typer.Argument(metavar="AUDIT.yaml", help="The audit file (docs/audit-file.md).", show_default=False)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory: the --out of an audit.", show_default=False)]

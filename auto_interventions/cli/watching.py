@@ -96,3 +96,7 @@ class PlantWatcher(_Bar):
             self._name, self._done = name, 0
         self.advance(done - self._done)
         self._done = done
+
+
+class EntryWatcher(_Bar):
+    """Watches entries of a store go by."""

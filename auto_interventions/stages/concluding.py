@@ -13,6 +13,7 @@ from auto_interventions.stages.clustering import settle_on_all
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.tables import Map, cluster_columns, stratum_columns, text_columns
 from auto_interventions.stages.workspace import Workspace
+from auto_interventions.stores.upkeep import record_run
 
 FINDINGS_SCHEMA = "auto-interventions/findings@1"
 
@@ -54,6 +55,7 @@ def conclude(where: Workspace) -> Counts:
     where.status = "stopped" if where.out_of_budget else "done"
     where.extra["clustering"] = _clustering(where, places)
     where.write_run()
+    record_run(where.store, where.ledger, where.config.name, where.path)
     return {"findings": len(findings), "validated": sum(finding.status == "validated" for finding in end.findings)}
 
 
