@@ -43,5 +43,9 @@ class Projection:
 
     def coordinates(self, vectors: FloatMatrix) -> FloatMatrix:
         """The places (n, 2) of `vectors` (n, dimension) on the map."""
+        found = np.empty((len(vectors), 2), dtype=np.float32)
+        mean, axes = self.mean.astype(np.float32), self.axes.astype(np.float32)
         with one_thread():
-            return ((vectors - self.mean.astype(np.float32)) @ self.axes.astype(np.float32)).astype(np.float32)
+            for begin in range(0, len(vectors), _ROWS):
+                found[begin : begin + _ROWS] = (vectors[begin : begin + _ROWS] - mean) @ axes
+        return found

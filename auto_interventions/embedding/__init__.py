@@ -9,9 +9,10 @@ from __future__ import annotations
 from auto_interventions.config import EmbeddingConfig
 from auto_interventions.embedding.encoder import Encoder, SentenceEncoder, open_encoder
 from auto_interventions.embedding.files import files_fingerprint, find_encoder
+from auto_interventions.embedding.scratch import joined, room_for
 from auto_interventions.embedding.stored import StoredEncoder
 
-__all__ = ["Encoder", "SentenceEncoder", "StoredEncoder", "encoder_content", "open_encoder"]
+__all__ = ["Encoder", "SentenceEncoder", "StoredEncoder", "encoder_content", "joined", "open_encoder", "room_for"]
 
 
 def encoder_content(config: EmbeddingConfig) -> str:

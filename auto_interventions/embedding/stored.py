@@ -53,13 +53,15 @@ class StoredEncoder:
         """Under which the vector of `text` is kept: everything that can change it."""
         return self._keys.of(text)
 
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> FloatMatrix:
+    def encode(self, texts: Sequence[str], progress: Progress | None = None, into: FloatMatrix | None = None) -> FloatMatrix:
         """See `Encoder.encode`. Progress counts the texts that were looked up, too.
+
+        `into`: (n, dimension) float32 that is filled and returned (`scratch.room_for`); None: made in memory.
 
         Raises:
             EncoderError: a vector that is not finite, naming the text; the vectors before it are kept.
         """
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32) if into is None else into
         first: dict[str, int] = {}
         same = [first.setdefault(text, row) for row, text in enumerate(texts)]
         missing = self._look_up(texts, list(first.values()), vectors)
@@ -75,7 +77,9 @@ class StoredEncoder:
             rows = missing[begin : begin + _WRITE]
             self._compute([texts[row] for row in rows], rows, vectors, progress)
         copies = [row for row, origin in enumerate(same) if row != origin]
-        vectors[copies] = vectors[[same[row] for row in copies]]
+        for begin in range(0, len(copies), _READ):
+            part = copies[begin : begin + _READ]
+            vectors[part] = vectors[[same[row] for row in part]]
         return vectors
 
     def _look_up(self, texts: Sequence[str], rows: list[int], vectors: FloatMatrix) -> list[int]:

@@ -25,8 +25,8 @@ BORDERS = 0.05
 
 
 class Active:
-    """A mixture: `SUSPICION` of a round by suspicion, `GROWTH` by divergence (both, where nothing is suspected), `BORDERS` by boundary, what
-    is left everywhere.
+    """A mixture: `SUSPICION` of a round by suspicion, `GROWTH` by divergence (both, where nothing is suspected), `BORDERS` by boundary, the
+    rest everywhere.
 
     `suspicion`: (strata of the bank,) weights of where suggested sentences would gain most; None: nowhere in particular.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auto_interventions.clustering import Partition, living, silhouette, stability, start_partition, turnover
+from auto_interventions.embedding import joined
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray, Pair
 from auto_interventions.stages.order import Counts
@@ -81,7 +82,7 @@ def settle_on_all(where: Workspace) -> None:
         counts.embeddings_computed += where.encoder.computed - computed
         counts.embeddings_cached += where.encoder.cached - cached
     with where.ledger.stage("confirm: cluster"):
-        every = np.concatenate([all_vectors(where), vectors])
+        every = joined([all_vectors(where), vectors], where.directory.path)
         weights = np.concatenate([_of_both(text_weights(where)), np.ones(len(vectors))])
         # Predict, then learn, here too.
         labels = where.partition.assign(vectors)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from auto_interventions.embedding import joined, room_for
 from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import ROLES, FloatMatrix, Generation, Pair, Pool, Role
 from auto_interventions.runs.ledger import StageCounts
@@ -75,7 +74,8 @@ def embed(where: Workspace, round: int) -> Counts:
     where.observer.stage(f"explore round {round + 1}: embedding", 2 * len(pairs))
     with where.ledger.stage(f"{where.stage_name('explore', round)}: embed") as counts:
         computed, cached = where.encoder.computed, where.encoder.cached
-        vectors = where.encoder.encode([text for side in sides(pairs) for text in side], where.observer.advance)
+        room = room_for(2 * len(pairs), where.encoder.dimension, where.directory.path)
+        vectors = where.encoder.encode([text for side in sides(pairs) for text in side], where.observer.advance, room)
         where.vectors[round] = (vectors[: len(pairs)], vectors[len(pairs) :])
         counts.embeddings_computed += where.encoder.computed - computed
         counts.embeddings_cached += where.encoder.cached - cached
@@ -93,6 +93,8 @@ def generations(pairs: list[Pair]) -> list[Generation]:
 
 
 def all_vectors(where: Workspace) -> FloatMatrix:
-    """Vectors of all explored texts, (2n, d): the base's of all rounds, then the intervention's."""
+    """Vectors of all explored texts, (2n, d): the base's of all rounds, then the intervention's. Put together once a round."""
     rounds = sorted(where.vectors)
-    return np.concatenate([where.vectors[round][side] for side in (0, 1) for round in rounds])
+    if where.joined is None or where.joined[0] != len(rounds):
+        where.joined = (len(rounds), joined([where.vectors[round][side] for side in (0, 1) for round in rounds], where.directory.path))
+    return where.joined[1]

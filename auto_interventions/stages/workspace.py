@@ -55,6 +55,8 @@ class Workspace:
         self.texts: dict[tuple[Pool, int, Role], list[Generation]] = {}
         self.pairs: dict[tuple[Pool, int], list[Pair]] = {}
         self.vectors: dict[int, tuple[FloatMatrix, FloatMatrix]] = {}
+        # All of them one below the other, after so many rounds (`sampling.all_vectors`).
+        self.joined: tuple[int, FloatMatrix] | None = None
         self.partition: Partition | None = None
         self.stability = math.nan
         self.cluster_quality: dict[str, float] = {}

@@ -241,12 +241,12 @@ class LookupEncoder:
         """See `Encoder.fingerprint`."""
         return fingerprint("planted pool", len(self._pool.texts))
 
-    def encode(self, texts: Sequence[str], progress: object = None) -> FloatMatrix:
+    def encode(self, texts: Sequence[str], progress: object = None, into: FloatMatrix | None = None) -> FloatMatrix:
         """See `Encoder.encode`. Texts outside the pool (beginnings, for mined prefixes) are none that a world can be asked to go on from.
 
         Raises:
             KeyError: a text that is neither in the pool nor a prompt.
         """
-        del progress
+        del progress, into
         self.cached += len(texts)
         return self._pool.all_vectors[[self._pool.vector_of[text] for text in texts]]

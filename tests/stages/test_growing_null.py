@@ -54,8 +54,9 @@ class Encoder:
     """Vectors that say nothing: the words alone can be told apart."""
 
     computed = cached = 0
+    dimension = 2
 
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> FloatMatrix:
+    def encode(self, texts: Sequence[str], progress: Progress | None = None, into: FloatMatrix | None = None) -> FloatMatrix:
         return np.zeros((len(texts), 2), dtype=np.float32)
 
 
