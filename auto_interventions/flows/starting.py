@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from auto_interventions.comparing import Comparison
 from auto_interventions.config import AuditConfig
 from auto_interventions.errors import Interrupted
 from auto_interventions.flows.server import begin, connected, named_by_user
 from auto_interventions.stages.checking import check_files, check_models
-from auto_interventions.stages.comparing import ARMS, SideBySide
 from auto_interventions.stages.progress import Observer
 from auto_interventions.stages.reuse import find, restore
 from auto_interventions.stages.workspace import Workspace
 from auto_interventions.stores import open_store
+
+if TYPE_CHECKING:
+    from auto_interventions.comparing import Comparison
 
 
 def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
@@ -64,6 +66,8 @@ def start_comparison(
         BadInput: something in the audit file cannot be used, or the folder holds something else; nothing was written.
         Interrupted: the disk, the server or another service gave way; starting again resumes.
     """
+    from auto_interventions.stages.comparing import ARMS, SideBySide  # plots and pages that an audit does without
+
     comparison = SideBySide.of(config, folder, observer, exhaustive_texts, share_store)
     for arm in ARMS:
         # With the file's store: opening one makes it, and nothing shall be written yet.

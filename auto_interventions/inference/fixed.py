@@ -30,7 +30,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from auto_interventions.records import BoolArray, FloatArray, IntArray
 
@@ -101,7 +101,7 @@ def _p_value(differences: FloatArray) -> float:
     if len(sizes) == 1:
         flips = int(counts[0])
         larger = (flips + total // int(sizes[0])) // 2
-        return min(1.0, 2.0 * float(binom.sf(larger - 1, flips, 0.5)))
+        return min(1.0, 2.0 * float(bdtrc(larger - 1, flips, 0.5)))
     return _convolved(sizes.astype(np.int64), counts.astype(np.int64), total)
 
 
