@@ -11,6 +11,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,7 +25,7 @@ from auto_interventions.clustering import ChangeEvidence, Partition
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming import ConfirmPlan, ConfirmRound, ConfirmState
 from auto_interventions.embedding import StoredEncoder, open_encoder
-from auto_interventions.errors import RunDirectoryError
+from auto_interventions.errors import AutoInterventionsError, RunDirectoryError
 from auto_interventions.exploring import RoundState
 from auto_interventions.hypotheses import Candidates
 from auto_interventions.judging import Judge, PredicateJudge
@@ -107,6 +108,16 @@ class Workspace:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _open.pop(self.path, None)
         self.store.close()
+        if error is not None and self.status == "running":
+            self._broke_off(error)
+
+    def _broke_off(self, error: BaseException) -> None:
+        """run.json says that nobody is at work any more, and why where that is one of our sentences (others may hold anything)."""
+        self.status = "interrupted"
+        if isinstance(error, AutoInterventionsError):
+            self.extra["error"] = str(error)
+        with suppress(AutoInterventionsError, OSError):  # a full disk broke it off, perhaps
+            self.write_run()
 
     @cached_property
     def subjects(self) -> dict[Role, Subject]:
