@@ -4,12 +4,12 @@
 the 64 buckets (CRC-32 of the key) share a slot and MGET and MSET may name them together. Without braces every key would have a slot
 of its own and a batch of 1000 would be 1000 commands; with one bucket a whole project would lie on one node. 64 buckets spread over
 up to a dozen nodes within some 20% and make a batch of 1000 at most 64 commands, sent as one pipeline a node. A server that is no
-cluster pays 10 bytes a key and nothing else: there, a batch is one command whatever the buckets, and its dump can be moved to a cluster.
+cluster pays 10 bytes a key and nothing else: there, commands cross buckets, and its dump can be moved to a cluster.
 
-**Values.** A 16-byte head before each value: magic `AIR` and version, time of writing (Redis keeps none, and removal by age needs it),
-CRC-32 of the key, length. A value that was cut, that another program wrote, or that a confused connection handed to the wrong
-question does not fit its head and is a miss. The value's own bytes are not summed again: `vectors` and `sealed` carry a checksum each,
-and a second one would cost a tenth of the rate (0.9 of 8 µs a vector).
+**Values.** A 16-byte head before each value: magic `AIR` and version, CRC-32 of the key, length of head and value, time of writing
+(Redis keeps none, and removal by age needs it). A value that was cut, that another program wrote, or that a confused connection
+handed to the wrong question does not fit its head and is a miss. The value's own bytes are not summed again: `vectors` and `sealed`
+carry a checksum each, and a second one would cost more than all the rest that we do for a vector (0.9 µs).
 
 Every command may be repeated, so every call may be: it waits for a Redis that is away (`redis_faults`).
 """
@@ -22,7 +22,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any, TypeVar
 
 from redis import RedisCluster
@@ -30,7 +30,7 @@ from redis import exceptions as redis_errors
 
 from auto_interventions.errors import BadInput, Interrupted
 from auto_interventions.locations import RedisAddress
-from auto_interventions.stores.redis_clients import Client, check_files, cluster_client, server_client
+from auto_interventions.stores.redis_clients import Client, Command, ask, check_files, cluster_client, server_client
 from auto_interventions.stores.redis_faults import Waiting, sentence
 from auto_interventions.stores.store import Entry
 
@@ -38,14 +38,14 @@ PATIENCE = 120.0
 BUCKETS = 64
 
 _MAGIC = b"AIR\x01"
+_MARK = struct.Struct("<4sII")  # what a reader can tell beforehand: one comparison finds whatever is not ours
 _HEAD = struct.Struct("<4sIII")
-_KEYS_A_COMMAND = 1_000
-_FIRST_KEYS = 128  # until it is known how large the values are: 128 values of 20 MB are still bearable
-_BYTES_A_COMMAND = 8 * 2**20  # a server is deaf to everybody else while it answers: some milliseconds
+_KEYS_A_TURN = 1_000
+_KEYS_A_COMMAND = 250  # several to a turn: the server works on one while we take the other's reply apart
+_BYTES_A_TURN = 8 * 2**20  # a server is deaf to everybody else while it answers: some milliseconds
 _KEYS_A_SCAN = 1_000
 _PROBE_SECONDS = 60
 
-Command = tuple[bytes | str | int, ...]
 ReplyT = TypeVar("ReplyT")
 
 
@@ -76,6 +76,7 @@ class RedisStore:
         self._process = os.getpid()
         self._clustered = False
         self._losses = 0
+        self._turn = _KEYS_A_COMMAND  # keys to read in a turn: until it is known how large the values are, few
         if check:
             check_files(address)
             self._patiently(self._probe)
@@ -94,15 +95,16 @@ class RedisStore:
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `Store.get_many`. Bytes that are not ours are None."""
-        found: dict[str, bytes | None] = {}
-        remaining = iter(dict.fromkeys(keys))
-        size = _FIRST_KEYS
-        while part := list(islice(remaining, size)):
-            values = self._patiently(partial(self._read, part))
-            found.update(zip(part, values, strict=True))
-            there = [len(value) for value in values if value is not None]
-            mean = max(1, sum(there) // len(there)) if there else 1
-            size = max(1, min(_KEYS_A_COMMAND, _BYTES_A_COMMAND // mean))
+        wanted = self._ordered(dict.fromkeys(keys))
+        values: list[bytes | None] = []
+        while len(values) < len(wanted):
+            part = self._patiently(partial(self._read, wanted[len(values) : len(values) + self._turn]))
+            values += part
+            if there := [len(value) for value in part[::8] if value is not None]:
+                self._turn = max(1, min(_KEYS_A_TURN, _BYTES_A_TURN // max(1, sum(there) // len(there))))
+        if wanted == keys:
+            return values
+        found = dict(zip(wanted, values, strict=True))
         return [found[key] for key in keys]
 
     def put_many(self, items: Mapping[str, bytes], written: int | None = None) -> None:
@@ -123,7 +125,7 @@ class RedisStore:
     def delete_many(self, keys: Iterable[str]) -> int:
         """See `Store.delete_many`."""
         remaining, deleted = iter(keys), 0
-        while part := list(dict.fromkeys(islice(remaining, _KEYS_A_COMMAND))):
+        while part := list(dict.fromkeys(islice(remaining, _KEYS_A_TURN))):
             deleted += self._patiently(partial(self._delete, part))
         return deleted
 
@@ -155,35 +157,41 @@ class RedisStore:
     def _probe(self) -> None:
         names = [prefix + b"probe" for prefix in self._prefixes]
         if not self._clustered:
-            self._ask([("MGET", *names)])  # a cluster refuses keys of many slots
-        self._ask([("SET", names[0], b"", "EX", _PROBE_SECONDS)])  # and a server that takes no writes is told now
+            list(self._ask([("MGET", *names)]))  # a cluster refuses keys of many slots
+        list(self._ask([("SET", names[0], b"", "EX", _PROBE_SECONDS)]))  # and a server that takes no writes is told now
 
     def _read(self, keys: list[str]) -> list[bytes | None]:
         names, tags = self._names(keys)
-        groups = self._groups(tags)
-        replies = self._ask([("MGET", *[names[row] for row in rows]) for rows in groups])
-        if len(groups) == 1:
-            return [None if value is None else _unwrap(value, tag) for value, tag in zip(replies[0], tags, strict=True)]
-        values: list[bytes | None] = [None] * len(keys)
-        for rows, reply in zip(groups, replies, strict=True):
-            for row, value in zip(rows, reply, strict=True):
-                if value is not None:
-                    values[row] = _unwrap(value, tags[row])
+        commands = self._commands(tags)
+        replies = self._ask([("MGET", *names[rows]) for rows in commands])
+        values: list[bytes | None] = []
+        mark, start = _MARK.pack, _HEAD.size
+        for rows, reply in zip(commands, replies, strict=True):
+            # Each value goes as soon as its copy without the head is there: the next copy takes its place in memory, still in the cache.
+            reply.reverse()
+            take = reply.pop
+            values += [
+                value[start:] if (value := take()) is not None and value.startswith(mark(_MAGIC, tag, len(value))) else None
+                for tag in tags[rows]
+            ]
         return values
 
-    def _write(self, items: dict[str, bytes], written: int) -> None:
-        names, tags = self._names(items)
-        pack = _HEAD.pack
-        values = [pack(_MAGIC, written, tag, len(value)) + value for tag, value in zip(tags, items.values(), strict=True)]
-        if self._address.ttl is not None:  # MSET knows no TTL (MSETEX does, from Redis 8.4 on)
-            self._ask([("SET", name, value, "EX", self._address.ttl) for name, value in zip(names, values, strict=True)])
-            return
+    def _write(self, items: Mapping[str, bytes], written: int) -> None:
+        keys = self._ordered(items)
+        names, tags = self._names(keys)
+        pack, size = _HEAD.pack, _HEAD.size
+        values = [
+            pack(_MAGIC, tag, size + len(value), written) + value for tag, value in zip(tags, map(items.__getitem__, keys), strict=True)
+        ]
         pairs = list(zip(names, values, strict=True))
-        self._ask([("MSET", *chain.from_iterable([pairs[row] for row in rows])) for rows in self._groups(tags)])
+        if self._address.ttl is not None:  # MSET knows no TTL (MSETEX does, from Redis 8.4 on)
+            list(self._ask([("SET", name, value, "EX", self._address.ttl) for name, value in pairs]))
+        else:
+            list(self._ask([("MSET", *chain.from_iterable(pairs[rows])) for rows in self._commands(tags)]))
 
     def _delete(self, keys: list[str]) -> int:
-        names, tags = self._names(keys)
-        return sum(self._ask([("UNLINK", *[names[row] for row in rows]) for rows in self._groups(tags)]))
+        names, tags = self._names(self._ordered(keys))
+        return sum(self._ask([("UNLINK", *names[rows]) for rows in self._commands(tags)]))
 
     def _nodes(self) -> list[Any]:
         """What has entries of its own: the primaries of a cluster, or None for a server that is none."""
@@ -231,28 +239,21 @@ class RedisStore:
         prefixes = self._prefixes
         return [prefixes[tag % BUCKETS] + key for key, tag in zip(raw, tags, strict=True)], tags
 
-    def _groups(self, tags: list[int]) -> list[Sequence[int]]:
-        """Rows that one command may name together."""
-        if not self._clustered:
-            return [range(len(tags))]
-        groups: dict[int, list[int]] = {}
-        for row, tag in enumerate(tags):
-            groups.setdefault(tag % BUCKETS, []).append(row)
-        return list(groups.values())
+    def _ordered(self, keys: Iterable[str]) -> list[str]:
+        """`keys`, those of one bucket side by side where commands may not cross buckets."""
+        return sorted(keys, key=lambda key: zlib.crc32(key.encode()) % BUCKETS) if self._clustered else list(keys)
 
-    def _ask(self, commands: list[Command]) -> list[Any]:
-        """One round trip (a node)."""
-        client: Any = self._connected()
-        if len(commands) == 1:
-            return [client.execute_command(*commands[0])]
-        pipeline = client.pipeline(transaction=False) if not self._clustered else client.pipeline()
-        for command in commands:
-            pipeline.execute_command(*command)
-        replies: list[Any] = pipeline.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
+    def _commands(self, tags: list[int]) -> list[slice]:
+        """The rows that a command each may name."""
+        if not self._clustered:
+            return [slice(start, start + _KEYS_A_COMMAND) for start in range(0, len(tags), _KEYS_A_COMMAND)]
+        buckets = [tag % BUCKETS for tag in tags]
+        starts = [row for row, bucket in enumerate(buckets) if row == 0 or bucket != buckets[row - 1]]
+        return [slice(start, end) for start, end in pairwise([*starts, len(tags)])]
+
+    def _ask(self, commands: Sequence[Command]) -> Iterator[Any]:
+        """The replies, in order."""
+        return ask(self._connected(), commands)
 
     def _patiently(self, work: Callable[[], ReplyT]) -> ReplyT:
         """`work`, repeated until it goes through; every fault becomes one of our sentences."""
@@ -291,21 +292,13 @@ class RedisStore:
         return client
 
 
-def _unwrap(value: bytes, tag: int) -> bytes | None:
-    """The value behind its head; None where the head is not that of this key."""
-    if len(value) < _HEAD.size:
-        return None
-    magic, _, of, size = _HEAD.unpack_from(value)
-    return value[_HEAD.size :] if of == tag and magic == _MAGIC and size == len(value) - _HEAD.size else None
-
-
 def _entry(name: bytes, head: object) -> Entry | None:
     """None where it is no entry of ours: another type, other bytes, or gone since it was listed."""
     if not isinstance(head, bytes) or len(head) < _HEAD.size:
         return None
     key = name.split(b"}", 1)[1]
-    magic, written, of, size = _HEAD.unpack(head)
-    return Entry(key.decode(), size, written) if magic == _MAGIC and of == zlib.crc32(key) else None
+    magic, of, size, written = _HEAD.unpack(head)
+    return Entry(key.decode(), size - _HEAD.size, written) if magic == _MAGIC and of == zlib.crc32(key) else None
 
 
 def _literal(text: str) -> str:
@@ -313,12 +306,17 @@ def _literal(text: str) -> str:
     return "".join("\\" + letter if letter in "*?[]^\\" else letter for letter in text)
 
 
-def _parts(items: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+def _parts(items: Mapping[str, bytes]) -> Iterator[Mapping[str, bytes]]:
     """At most 1000 keys and 8 MiB each; a larger value goes alone."""
+    if not items:
+        return
+    if len(items) <= _KEYS_A_TURN and sum(map(len, items.values())) <= _BYTES_A_TURN:
+        yield items
+        return
     part: dict[str, bytes] = {}
     size = 0
     for key, value in items.items():
-        if part and (len(part) == _KEYS_A_COMMAND or size + len(value) > _BYTES_A_COMMAND):
+        if part and (len(part) == _KEYS_A_TURN or size + len(value) > _BYTES_A_TURN):
             yield part
             part, size = {}, 0
         part[key] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from auto_interventions.errors import BadInput
 from auto_interventions.locations import PASSWORD_VARIABLE, USERNAME_VARIABLE, RedisAddress
 
 Client = redis.Redis | redis.RedisCluster
+Command = tuple[bytes | str | int, ...]
 
 _CONNECTIONS = 64
 _CONNECTING_SECONDS = 5.0
+_AHEAD = 2
 
 
 class _FromEnvironment(redis.CredentialProvider):
@@ -83,3 +86,39 @@ def check_files(address: RedisAddress) -> None:
         file = getattr(address, name)
         if file is not None and not Path(file).is_file():
             raise BadInput(f"{address}: `{name}` names {file}, which is no file; give the path of one")
+
+
+def ask(client: Client, commands: Sequence[Command]) -> Iterator[Any]:
+    """The replies to `commands`, in order; an error reply is raised.
+
+    A server alone works on one command while the reply to the one before is taken apart here. In a cluster all commands of a node go
+    in one pipeline, and slots that have moved are found.
+    """
+    return _ask_cluster(client, commands) if isinstance(client, redis.RedisCluster) else _ask_server(client, commands)
+
+
+def _ask_server(client: redis.Redis, commands: Sequence[Command]) -> Iterator[Any]:
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        for number, command in enumerate(commands):
+            connection.send_command(*command)
+            if number >= _AHEAD - 1:
+                yield connection.read_response()
+        for _ in commands[-(_AHEAD - 1) :]:
+            yield connection.read_response()
+    except BaseException:
+        connection.disconnect()  # replies may be under way: the next user must not take them for its own
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _ask_cluster(client: redis.RedisCluster, commands: Sequence[Command]) -> Iterator[Any]:
+    pipeline = client.pipeline()
+    for command in commands:
+        pipeline.execute_command(*command)
+    for reply in pipeline.execute(raise_on_error=False):
+        if isinstance(reply, Exception):
+            raise reply
+        yield reply

@@ -159,6 +159,35 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+LIMITED = """
+import os, resource, sys
+from auto_interventions.errors import Interrupted
+from auto_interventions.stores import open_store
+store = open_store(sys.argv[1])
+store.put_many({"before": b"1"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+for _ in range(2):
+    try:
+        store.put_many({f"k{row}": os.urandom(10_000) for row in range(1000)})
+    except Interrupted as error:
+        print(error)
+print(store.get_many(["before", "k0"]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.put_many({"after": b"2"})
+print(store.get_many(["before", "k0", "after"]))
+"""
+
+
+def test_a_file_that_may_not_grow_any_more(tmp_path: Path) -> None:
+    """A quota, as the kernel tells it; needs no root."""
+    told = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(told) == 4
+    for line in told[:2]:
+        assert "store.sqlite3: the disk " in line
+        assert "start again" in line
+    assert told[2:] == ["[b'1', None]", "[b'1', None, b'2']"]
+
+
 def filled(folder: Path) -> Path:
     store = open_store(str(folder))
     store.put_many({f"vector/v1/{row}": os.urandom(1500) for row in range(2000)})

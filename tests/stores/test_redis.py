@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import re
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import trustme
-from redis import exceptions as redis_errors
 
 from auto_interventions.errors import AutoInterventionsError, BadInput, Interrupted
 from auto_interventions.locations import RedisAddress
 from auto_interventions.stores import open_store
 from auto_interventions.stores.redis import BUCKETS, RedisStore
 from auto_interventions.stores.vectors import pack_many, unpack_many
-from tests.redis_server import RedisServer, Starter, cluster_of, free_port, servers_found
+from tests.redis_server import RedisServer, Starter
 from tests.stores.places import ALONE
 
 PASSWORD = "p@ss:w0rd/with#odd%signs"
@@ -207,171 +202,7 @@ def test_a_user_needs_only_the_rights_that_the_sentence_names(start_redis: Start
     assert open_store(f"redis://worker@127.0.0.1:{server.port}/0?namespace=tests").get_many(["a"]) == [None]
 
 
-# TLS.
-
-
-class TLSProxy:
-    """TLS on a port of its own, before a server that speaks none."""
-
-    def __init__(self, server: RedisServer, context: ssl.SSLContext) -> None:
-        self._server, self._context = server, context
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                line, _ = self._listener.accept()
-                secure = self._context.wrap_socket(line, server_side=True)
-            except ssl.SSLError:
-                continue  # a client that does not trust us
-            except OSError:
-                return
-            behind = socket.create_connection(("127.0.0.1", self._server.port))
-            for source, target in ((secure, behind), (behind, secure)):
-                threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
-
-    @staticmethod
-    def _carry(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65_536):
-                target.sendall(data)
-        except OSError:
-            pass
-        finally:
-            target.close()
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@contextmanager
-def encrypted(server: RedisServer, folder: Path, client_certificates: bool = False) -> Iterator[tuple[int, Path]]:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issued.configure_cert(context)
-    if client_certificates:
-        context.verify_mode = ssl.CERT_REQUIRED
-        authority.configure_trust(context)
-    proxy = TLSProxy(server, context)
-    try:
-        yield proxy.port, folder / "ca.pem"
-    finally:
-        proxy.close()
-
-
-def test_tls(redis_server: RedisServer, tmp_path: Path) -> None:
-    with encrypted(redis_server, tmp_path) as (port, authority):
-        store = open_store(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority}", patience=2)
-        store.put_many({f"k/{row}": os.urandom(1_500) for row in range(3_000)})
-        assert None not in store.get_many([f"k/{row}" for row in range(3_000)])
-        assert sum(1 for _ in pickle.loads(pickle.dumps(store)).entries("k/")) == 3_000
-        with pytest.raises(BadInput, match=r"certificate is not trusted .*; give its authority's file as \?ssl_ca_certs=FILE"):
-            open_store(f"rediss://127.0.0.1:{port}/0", patience=20)
-        with pytest.raises(BadInput, match=r"`ssl_ca_certs` names .*nowhere.pem, which is no file"):
-            open_store(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs=/nowhere.pem")
-        with pytest.raises(Interrupted, match=r"waited 0\.5 seconds for Redis in vain"):
-            open_store(f"redis://127.0.0.1:{port}/0", patience=0.5)
-
-
-def test_tls_with_certificates_of_both_sides(redis_server: RedisServer, tmp_path: Path) -> None:
-    with encrypted(redis_server, tmp_path, client_certificates=True) as (port, authority):
-        mine = tmp_path / "client.pem"
-        url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority}"
-        store = open_store(f"{url}&ssl_certfile={mine}&ssl_keyfile={mine}", patience=2)
-        store.put_many({"a": b"1"})
-        assert store.get_many(["a"]) == [b"1"]
-        with pytest.raises(Interrupted, match="in vain"):
-            open_store(url, patience=0.5)
-
-
-@pytest.mark.parametrize("version", ALONE)
-def test_tls_of_the_server_itself(version: str, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    port = free_port()
-    files = ["--tls-cert-file", tmp_path / "cert.pem", "--tls-key-file", tmp_path / "key.pem", "--tls-ca-cert-file", tmp_path / "ca.pem"]
-    server = RedisServer(servers_found()[version], "--tls-port", str(port), *map(str, files), "--tls-auth-clients", "no")
-    try:
-        try:
-            server.start()
-        except RuntimeError:
-            pytest.skip(f"{version} of this machine was built without TLS")
-        store = open_store(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}", patience=5)
-        store.put_many({"a": b"1"})
-        assert store.get_many(["a"]) == [b"1"]
-    finally:
-        server.stop()
-
-
-# Clusters.
-
-
-@pytest.mark.parametrize("version", ALONE)
-def test_a_cluster_of_one_node_that_holds_all_slots(version: str) -> None:
-    [server] = cluster_of(servers_found()[version], 1)
-    try:
-        with server.client() as client, pytest.raises(redis_errors.ResponseError, match="slot"):
-            client.mget(["a", "b"])  # the server does insist
-        store = open_store(server.url)
-        items = {f"vector/v1/{row}": f"{row}".encode() for row in range(5_000)}
-        store.put_many(items)
-        assert store.get_many(list(items)) == list(items.values())
-        assert store.delete_many(list(items)) == 5_000
-        for location in (f"unix://{server.socket}?db=0", f"redis://127.0.0.1:{server.port}/0"):
-            if location.startswith("unix"):
-                with pytest.raises(BadInput, match="is a node of a cluster"):
-                    open_store(location)
-        with pytest.raises(BadInput, match="no database 1; write a smaller number behind the host, 0 for a cluster"):
-            open_store(f"redis://127.0.0.1:{server.port}/1")
-    finally:
-        server.stop()
-
-
-@pytest.mark.skipif(not ALONE, reason="no redis-server here")
-def test_slots_that_move_between_the_nodes_of_a_cluster() -> None:
-    servers = cluster_of(servers_found()[ALONE[0]], 3)
-    try:
-        store = open_store(servers[0].url, patience=20)
-        items = {f"vector/v1/{row}": f"{row}".encode() for row in range(3_000)}
-        store.put_many(items)
-        counts = []
-        for server in servers:
-            with server.client() as client:
-                counts.append(client.dbsize())
-        assert min(counts) > 500  # spread over all of them
-        move_slots(servers[0], servers[1])
-        assert store.get_many(list(items)) == list(items.values())
-        store.put_many(items)
-        assert sorted(entry.key for entry in store.entries()) == sorted(items)
-    finally:
-        for server in servers:
-            server.stop()
-
-
-def move_slots(source: RedisServer, target: RedisServer) -> None:
-    """Every slot of `source` that holds keys goes to `target`, as `redis-cli --cluster reshard` does it."""
-    with source.client() as old, target.client() as new:
-        ids = {one: one.execute_command("CLUSTER", "MYID") for one in (old, new)}
-        for slot in range(16_384 // 3):
-            names = old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 10_000)
-            if not names:
-                continue
-            new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[old])
-            old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[new])
-            old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *names)
-            for one in (old, new):
-                one.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[new])
-
-
-# Locations (whatever needs no server is in tests/test_locations.py).
+# What is no place for a store (whatever needs no server to tell is in tests/test_locations.py).
 
 
 def test_what_answers_is_no_redis(tmp_path: Path) -> None:
