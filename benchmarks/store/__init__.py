@@ -1,0 +1,1 @@
+"""What the store costs: beside a bare client, beside a dictionary, beside other engines."""
