@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -40,6 +40,12 @@ def audit_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
+    with started_server(tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def started_server(tmp_path: Path) -> Generator[str]:
     """The API of a server as a user starts it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
