@@ -24,6 +24,7 @@ FILE_NAME = f"store{SUFFIX}"
 LAYOUT = 1
 _APPLICATION = 0x41495331  # "AIS1": tells our database from any other program's
 _PAGE_BYTES = 16_384
+_MAPPED_BYTES = 2**31 - 2**16  # SQLite's own limit; pages are read where they lie: half the time for values in random order
 _BUSY_SECONDS = 60.0
 _KEYS_A_QUERY = 1_000 if sqlite3.sqlite_version_info >= (3, 32) else 900  # older ones take at most 999 parameters
 _ENTRIES_A_QUERY = 2_000  # between two queries a writer may clear its log: a listing of minutes must not make it grow
@@ -176,6 +177,7 @@ class EmbeddedStore:
             if (application, layout) != (_APPLICATION, LAYOUT):
                 self._prepare(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
             # Touches the file's last pages: a truncated file is told now, not after an hour of generating.
             connection.execute("SELECT key, value FROM entries ORDER BY id DESC LIMIT 1").fetchone()
         except BaseException:
