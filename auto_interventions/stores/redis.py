@@ -1,23 +1,13 @@
 """The store in a Redis, shared by workers on many machines (Redis 6 to 8, Valkey; alone or as a cluster).
 
-**Keys.** `vector/v1/…` is kept under `{namespace:07}vector/v1/…`. What is in braces is all that Redis Cluster hashes, so the keys of one of
-the 64 buckets (CRC-32 of the key) share a slot and MGET and MSET may name them together. Without braces every key would have a slot
-of its own and a batch of 1000 would be 1000 commands; with one bucket a whole project would lie on one node. 64 buckets spread over
-up to a dozen nodes within some 20% and make a batch of 1000 at most 64 commands, sent as one pipeline a node. A server that is no
-cluster pays 10 bytes a key and nothing else: there, commands cross buckets, and its dump can be moved to a cluster.
+How entries lie there is in `redis_wire`, what can go wrong in `redis_faults`.
 
-**Values.** A 16-byte head before each value: magic `AIR` and version, CRC-32 of the key, length of head and value, time of writing
-(Redis keeps none, and removal by age needs it). A value that was cut, that another program wrote, or that a confused connection
-handed to the wrong question does not fit its head and is a miss. The value's own bytes are not summed again: `vectors` and `sealed`
-carry a checksum each, and a second one would cost more than all the rest that we do for a vector (0.9 µs).
-
-Every command may be repeated, so every call may be: it waits for a Redis that is away (`redis_faults`).
+Every command may be repeated, so every call may be: it waits for a Redis that is away.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,14 +22,10 @@ from auto_interventions.errors import BadInput, Interrupted
 from auto_interventions.locations import RedisAddress
 from auto_interventions.stores.redis_clients import Client, Command, ask, check_files, cluster_client, server_client
 from auto_interventions.stores.redis_faults import Waiting, sentence
+from auto_interventions.stores.redis_wire import BUCKETS, HEAD_BYTES, Names, entry_of, tagged, unwrap, wrap
 from auto_interventions.stores.store import Entry
 
 PATIENCE = 120.0
-BUCKETS = 64
-
-_MAGIC = b"AIR\x01"
-_MARK = struct.Struct("<4sII")  # what a reader can tell beforehand: one comparison finds whatever is not ours
-_HEAD = struct.Struct("<4sIII")
 _KEYS_A_TURN = 1_000
 _KEYS_A_COMMAND = 250  # several to a turn: the server works on one while we take the other's reply apart
 _BYTES_A_TURN = 8 * 2**20  # a server is deaf to everybody else while it answers: some milliseconds
@@ -71,7 +57,7 @@ class RedisStore:
         self._address = address
         self._patience = patience
         self._timeout = timeout
-        self._prefixes = [f"{{{address.namespace}:{bucket:02}}}".encode() for bucket in range(BUCKETS)]
+        self._names = Names(address.namespace)
         self._client: Client | None = None
         self._process = os.getpid()
         self._clustered = False
@@ -117,10 +103,8 @@ class RedisStore:
         """See `Store.entries`. An entry may come twice while Redis makes its table larger or smaller."""
         if self._client is None:
             self._patiently(self._probe)  # finds out whether this is a cluster
-        pattern = f"{{{_literal(self._address.namespace)}:[0-9][0-9]}}{_literal(prefix)}*"
-        nodes = self._patiently(self._nodes)
-        for node in nodes:
-            yield from self._node_entries(node, pattern)
+        for node in self._patiently(self._nodes):
+            yield from self._node_entries(node, self._names.pattern(prefix))
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """See `Store.delete_many`."""
@@ -155,42 +139,43 @@ class RedisStore:
     # One attempt each; whatever fails is repeated by `_patiently`.
 
     def _probe(self) -> None:
-        names = [prefix + b"probe" for prefix in self._prefixes]
+        names = self._names.probes()
         if not self._clustered:
             list(self._ask([("MGET", *names)]))  # a cluster refuses keys of many slots
         list(self._ask([("SET", names[0], b"", "EX", _PROBE_SECONDS)]))  # and a server that takes no writes is told now
 
     def _read(self, keys: list[str]) -> list[bytes | None]:
-        names, tags = self._names(keys)
+        raw, tags = tagged(keys)
         commands = self._commands(tags)
-        replies = self._ask([("MGET", *names[rows]) for rows in commands])
+        if self._clustered:
+            names = self._names.of(raw, tags)
+            replies = self._ask([("MGET", *names[rows]) for rows in commands])
+        else:
+            replies = self._ask([self._names.mget(raw[rows], tags[rows]) for rows in commands])
         values: list[bytes | None] = []
-        mark, start = _MARK.pack, _HEAD.size
         for rows, reply in zip(commands, replies, strict=True):
-            # Each value goes as soon as its copy without the head is there: the next copy takes its place in memory, still in the cache.
-            reply.reverse()
-            take = reply.pop
-            values += [
-                value[start:] if (value := take()) is not None and value.startswith(mark(_MAGIC, tag, len(value))) else None
-                for tag in tags[rows]
-            ]
+            values += unwrap(reply, tags[rows])
         return values
 
     def _write(self, items: Mapping[str, bytes], written: int) -> None:
         keys = self._ordered(items)
-        names, tags = self._names(keys)
-        pack, size = _HEAD.pack, _HEAD.size
-        values = [
-            pack(_MAGIC, tag, size + len(value), written) + value for tag, value in zip(tags, map(items.__getitem__, keys), strict=True)
-        ]
-        pairs = list(zip(names, values, strict=True))
-        if self._address.ttl is not None:  # MSET knows no TTL (MSETEX does, from Redis 8.4 on)
-            list(self._ask([("SET", name, value, "EX", self._address.ttl) for name, value in pairs]))
+        values = [items[key] for key in keys]
+        raw, tags = tagged(keys)
+        commands, ttl = self._commands(tags), self._address.ttl
+        if self._clustered or ttl is not None:
+            wrapped = [wrap(value, tag, written) for value, tag in zip(values, tags, strict=True)]
+            pairs = list(zip(self._names.of(raw, tags), wrapped, strict=True))
+            if ttl is not None:  # MSET knows no TTL (MSETEX does, from Redis 8.4 on)
+                replies = self._ask([("SET", name, value, "EX", ttl) for name, value in pairs])
+            else:
+                replies = self._ask([("MSET", *chain.from_iterable(pairs[rows])) for rows in commands])
         else:
-            list(self._ask([("MSET", *chain.from_iterable(pairs[rows])) for rows in self._commands(tags)]))
+            replies = self._ask([self._names.mset(raw[rows], tags[rows], values[rows], written) for rows in commands])
+        list(replies)
 
     def _delete(self, keys: list[str]) -> int:
-        names, tags = self._names(self._ordered(keys))
+        raw, tags = tagged(self._ordered(keys))
+        names = self._names.of(raw, tags)
         return sum(self._ask([("UNLINK", *names[rows]) for rows in self._commands(tags)]))
 
     def _nodes(self) -> list[Any]:
@@ -228,16 +213,9 @@ class RedisStore:
         cursor, names = client.scan(cursor, match=pattern, count=_KEYS_A_SCAN)
         pipeline = client.pipeline(transaction=False)
         for name in names:
-            pipeline.execute_command("GETRANGE", name, 0, _HEAD.size - 1)
+            pipeline.execute_command("GETRANGE", name, 0, HEAD_BYTES - 1)
         heads = pipeline.execute(raise_on_error=False)
-        return int(cursor), [entry for name, head in zip(names, heads, strict=True) if (entry := _entry(name, head)) is not None]
-
-    def _names(self, keys: Iterable[str]) -> tuple[list[bytes], list[int]]:
-        """What Redis calls the keys, and their CRC-32."""
-        raw = [key.encode() for key in keys]
-        tags = list(map(zlib.crc32, raw))
-        prefixes = self._prefixes
-        return [prefixes[tag % BUCKETS] + key for key, tag in zip(raw, tags, strict=True)], tags
+        return int(cursor), [entry for name, head in zip(names, heads, strict=True) if (entry := entry_of(name, head)) is not None]
 
     def _ordered(self, keys: Iterable[str]) -> list[str]:
         """`keys`, those of one bucket side by side where commands may not cross buckets."""
@@ -251,7 +229,7 @@ class RedisStore:
         starts = [row for row, bucket in enumerate(buckets) if row == 0 or bucket != buckets[row - 1]]
         return [slice(start, end) for start, end in pairwise([*starts, len(tags)])]
 
-    def _ask(self, commands: Sequence[Command]) -> Iterator[Any]:
+    def _ask(self, commands: Sequence[Command | bytes]) -> Iterator[Any]:
         """The replies, in order."""
         return ask(self._connected(), commands)
 
@@ -290,20 +268,6 @@ class RedisStore:
             client = cluster_client(self._address, self._timeout) if self._clustered else server_client(self._address, self._timeout)
             self._client, self._process = client, os.getpid()
         return client
-
-
-def _entry(name: bytes, head: object) -> Entry | None:
-    """None where it is no entry of ours: another type, other bytes, or gone since it was listed."""
-    if not isinstance(head, bytes) or len(head) < _HEAD.size:
-        return None
-    key = name.split(b"}", 1)[1]
-    magic, of, size, written = _HEAD.unpack(head)
-    return Entry(key.decode(), size - _HEAD.size, written) if magic == _MAGIC and of == zlib.crc32(key) else None
-
-
-def _literal(text: str) -> str:
-    """`text` in a pattern of Redis, standing for itself."""
-    return "".join("\\" + letter if letter in "*?[]^\\" else letter for letter in text)
 
 
 def _parts(items: Mapping[str, bytes]) -> Iterator[Mapping[str, bytes]]:

@@ -88,8 +88,8 @@ def check_files(address: RedisAddress) -> None:
             raise BadInput(f"{address}: `{name}` names {file}, which is no file; give the path of one")
 
 
-def ask(client: Client, commands: Sequence[Command]) -> Iterator[Any]:
-    """The replies to `commands`, in order; an error reply is raised.
+def ask(client: Client, commands: Sequence[Command | bytes]) -> Iterator[Any]:
+    """The replies to `commands` (or, for a server alone, to what stands for them on the wire), in order; an error reply is raised.
 
     A server alone works on one command while the reply to the one before is taken apart here. In a cluster all commands of a node go
     in one pipeline, and slots that have moved are found.
@@ -97,12 +97,15 @@ def ask(client: Client, commands: Sequence[Command]) -> Iterator[Any]:
     return _ask_cluster(client, commands) if isinstance(client, redis.RedisCluster) else _ask_server(client, commands)
 
 
-def _ask_server(client: redis.Redis, commands: Sequence[Command]) -> Iterator[Any]:
+def _ask_server(client: redis.Redis, commands: Sequence[Command | bytes]) -> Iterator[Any]:
     pool = client.connection_pool
     connection = pool.get_connection()
     try:
         for number, command in enumerate(commands):
-            connection.send_command(*command)
+            if isinstance(command, bytes):
+                connection.send_packed_command([command])
+            else:
+                connection.send_command(*command)
             if number >= _AHEAD - 1:
                 yield connection.read_response()
         for _ in commands[-(_AHEAD - 1) :]:
@@ -114,10 +117,11 @@ def _ask_server(client: redis.Redis, commands: Sequence[Command]) -> Iterator[An
         pool.release(connection)
 
 
-def _ask_cluster(client: redis.RedisCluster, commands: Sequence[Command]) -> Iterator[Any]:
+def _ask_cluster(client: redis.RedisCluster, commands: Sequence[Command | bytes]) -> Iterator[Any]:
     pipeline = client.pipeline()
     for command in commands:
-        pipeline.execute_command(*command)
+        if not isinstance(command, bytes):
+            pipeline.execute_command(*command)
     for reply in pipeline.execute(raise_on_error=False):
         if isinstance(reply, Exception):
             raise reply

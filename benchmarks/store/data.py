@@ -38,6 +38,7 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def memory() -> tuple[float, float]:
-    """MB of this process: now, and at most so far."""
+    """MB of this process: its own, and pages of files that it has mapped (the kernel takes those back whenever it likes)."""
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # pyright: ignore[reportReturnType]
+    own, mapped = (int(fields[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+    return own, mapped

@@ -162,6 +162,7 @@ def stream(location: str, count: int) -> None:
     """Writes and reads as an audit does; prints this process's memory on the way. Run in a process of its own."""
     store = open_store(location)
     marks = {count // 4, count // 2, count}
+    most = mapped = 0.0
     for what in ("written", "read"):
         done = 0
         for items in batches(count):
@@ -170,9 +171,10 @@ def stream(location: str, count: int) -> None:
             else:
                 store.get_many(list(items))
             done += len(items)
+            most, mapped = (max(one, now) for one, now in zip((most, mapped), memory(), strict=True))
             if done in marks:
                 say(f"{what} {done:,}: {memory()[0]:.0f}", end="; ")
-    say(f"at most {memory()[1]:.0f} MB")
+    say(f"at most {most:.0f}, and {mapped:.0f} of files mapped")
 
 
 def memories(count: int) -> None:

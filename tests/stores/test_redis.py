@@ -20,7 +20,8 @@ import pytest
 from auto_interventions.errors import AutoInterventionsError, BadInput, Interrupted
 from auto_interventions.locations import RedisAddress
 from auto_interventions.stores import open_store
-from auto_interventions.stores.redis import BUCKETS, RedisStore
+from auto_interventions.stores.redis import RedisStore
+from auto_interventions.stores.redis_wire import BUCKETS
 from auto_interventions.stores.vectors import pack_many, unpack_many
 from tests.redis_server import RedisServer, Starter
 from tests.stores.places import ALONE
