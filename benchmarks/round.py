@@ -26,12 +26,13 @@ from auto_interventions.config import AuditConfig
 from auto_interventions.exploring import RoundBatch, allocation_of, run_round, split_mixed
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatMatrix, Generation, Pair, Prompt
+from auto_interventions.stages.exploring import named, suspicion
 from auto_interventions.stages.workspace import Workspace
 
 VOCABULARY = 5_000
 WORDS = 45
 TOPICS = 200
-OWN = ("allocation", "clustering", "bets")  # the round's own work
+OWN = ("suspicion", "allocation", "clustering", "bets")  # the round's own work
 Times = dict[str, tuple[float, float]]
 
 
@@ -112,9 +113,12 @@ def one_round(where: Workspace, stories: Stories, round: int, pairs: int) -> Tim
     """A round as the stages do it, part by part."""
     times: Times = {}
     config = where.config
+    with timed(times, "suspicion"):  # and whether the difference has a name: both read the same suggestions
+        named(where)
+        suspected = suspicion(where)
     with timed(times, "allocation"):
         pool = where.prompts_of("explore")
-        where.requests["explore", round] = allocation_of(config).allocate(where.explore_state(), pool, pairs, config)
+        where.requests["explore", round] = allocation_of(config, suspected).allocate(where.explore_state(), pool, pairs, config)
     draw(where, stories, round)
     with timed(times, "clustering"):
         stages.cluster(where, round)

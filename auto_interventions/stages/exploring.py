@@ -9,7 +9,7 @@ import numpy as np
 from auto_interventions.exploring import suspected
 from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
-from auto_interventions.records import FloatArray, Hypothesis
+from auto_interventions.records import FloatArray, Hypothesis, Pair
 from auto_interventions.stages.clustering import settle
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.sampling import sides
@@ -19,6 +19,8 @@ from auto_interventions.stages.workspace import Workspace
 EXHAUSTIVE_PAIRS = 60_000
 
 
+# While exploring goes on, suggestions are read off so many of the last pairs: a round's cost must not grow with all that were drawn.
+SUGGESTING_PAIRS = 2_000
 # Nats of explored evidence from which a sentence is worth confirming: it was the best of about a thousand candidates.
 NAMED = 10.0
 
@@ -56,17 +58,23 @@ def suspicion(where: Workspace) -> FloatArray | None:
 
 def proposals(where: Workspace) -> tuple[Hypothesis, ...]:
     """The sentences that the pairs explored so far suggest."""
-    return proposed(suggestions(where), where.config.hypotheses, where.explore_state().round)
+    pairs = where.explored_pairs()
+    if len(pairs) <= SUGGESTING_PAIRS:
+        found = suggestions(where)
+    else:
+        found = _candidates(where, pairs, EXHAUSTIVE_PAIRS if where.config.sampling.strategy == "exhaustive" else MOST_PAIRS)
+    return proposed(found, where.config.hypotheses, where.explore_state().round)
 
 
 def suggestions(where: Workspace) -> Candidates:
-    """The checks that could be proposed after the rounds so far; found once a round."""
+    """The checks that the last pairs suggest; found once a round."""
     rounds = where.explore_state().round
     if where.suggested is None or where.suggested[0] != rounds:
-        pairs = where.explored_pairs()
-        base, intervention = sides(pairs)
-        exhaustive = where.config.sampling.strategy == "exhaustive"
-        ids, strata = [pair.prompt.id for pair in pairs], [pair.prompt.stratum for pair in pairs]
-        most = EXHAUSTIVE_PAIRS if exhaustive else MOST_PAIRS
-        where.suggested = (rounds, candidates(base, intervention, ids, strata, where.config.hypotheses, most))
+        where.suggested = (rounds, _candidates(where, where.explored_pairs()[-SUGGESTING_PAIRS:], SUGGESTING_PAIRS))
     return where.suggested[1]
+
+
+def _candidates(where: Workspace, pairs: list[Pair], most: int) -> Candidates:
+    base, intervention = sides(pairs)
+    ids, strata = [pair.prompt.id for pair in pairs], [pair.prompt.stratum for pair in pairs]
+    return candidates(base, intervention, ids, strata, where.config.hypotheses, most)
