@@ -195,6 +195,53 @@ class JudgeConfig(Part):
     """Mean scores between these go to the strong judge."""
 
 
+class PriceConfig(Part):
+    """What a chat model costs, in dollars per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    """Dollars per million input tokens."""
+    output: Annotated[float, Field(ge=0)]
+    """Dollars per million output tokens."""
+    cached_input: Annotated[float, Field(ge=0)] | None = None
+    """Dollars per million input tokens that the provider's own prompt cache held; null: as `input`."""
+
+
+class ChatConfig(Part):
+    """How a chat model is asked (docs/llm.md)."""
+
+    base_url: str | None = None
+    """Address of the service, such as https://openrouter.ai/api/v1 or http://127.0.0.1:8000/v1; null: the vendor's own (for `openai:`
+    also OPENAI_BASE_URL)."""
+    concurrency: Positive = 16
+    """Calls in flight at most."""
+    requests_per_minute: Positive | None = None
+    """Calls a minute at most, of all workers together where the store is a Redis; null: no limit of ours."""
+    tokens_per_minute: Positive | None = None
+    """Tokens a minute at most, input and output; null: no limit of ours."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds for one attempt."""
+    retries: Annotated[int, Field(ge=0)] = 5
+    """Further attempts after a busy or broken service (429, 5xx, cut connection, timeout); nothing else is asked again."""
+    price: PriceConfig | None = None
+    """What the model costs; null: the price table of genai-prices."""
+    key_block: str | None = None
+    """A Prefect Secret block that holds the key; null: the environment (GEMINI_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY)."""
+    thinking: Literal["least", "default"] = "least"
+    """least: models that think before they answer do so as little as they can (a judge that thinks costs ten times more); default: as
+    the vendor sets them."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        if not address.startswith(("http://", "https://")):
+            raise ValueError("is no address; write http://host:port/v1 or https://host/v1")
+        if "@" in address or "?" in address:
+            raise ValueError("holds more than an address; a key comes from the environment, never from here")
+        return address.rstrip("/")
+
+
 class InferenceConfig(Part):
     """The error guarantees."""
 

@@ -7,8 +7,10 @@
     │   ├── SubjectError        a model or adapter that is not there or does not fit, texts that cannot be paired
     │   ├── EncoderError        an encoder that is not there or answers NaN
     │   ├── ClusteringError     more clusters than texts, a backend that is not there
+    │   ├── ChatError           a chat model that nobody can ask: bad key, unknown model, no credit, missing package, no price
     │   └── RunDirectoryError   an output folder that holds something else, a run that cannot be read
     └── Interrupted         exit 3: a budget or a service stopped the run; partial results are saved
+        └── BudgetSpent         the next call of a chat model could cost more than what is left
 
 Every message is one sentence that names the file, the field and the fix.
 """
@@ -51,6 +53,10 @@ class ClusteringError(BadInput):
     """Vectors that cannot be partitioned as asked."""
 
 
+class ChatError(BadInput):
+    """A chat model that no further call will reach: bad key, unknown model, no credit, missing package, no known price."""
+
+
 class RunDirectoryError(BadInput):
     """A run directory that holds something else, or cannot be read or written."""
 
@@ -59,3 +65,7 @@ class Interrupted(AutoInterventionsError):
     """A budget or a service stopped the run; what was done is saved."""
 
     exit_code = 3
+
+
+class BudgetSpent(Interrupted):
+    """The next call could exceed the budget in dollars; replies so far are in the store."""

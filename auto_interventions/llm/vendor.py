@@ -1,0 +1,103 @@
+"""What the adapters of vendors' SDKs share: the clock, the key, and parameters that a model does not take."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from abc import abstractmethod
+from dataclasses import replace
+from typing import ClassVar
+
+from auto_interventions.config import ChatConfig
+from auto_interventions.errors import ChatError
+from auto_interventions.fingerprint import fingerprint
+from auto_interventions.llm.chat import ChatRequest, Failure, Outcome
+from auto_interventions.llm.faults import Fault, failure_of, short
+from auto_interventions.llm.secrets import Key
+
+# A reply changes with this: raise it when what an adapter sends changes.
+VERSION = 1
+_NOT_TAKEN = re.compile(
+    r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|not permitted|not allowed|deprecated|extra inputs", re.I
+)
+
+
+class VendorChat:
+    """A model behind a vendor's SDK, whose own retries are off. Subclasses send one request and name their errors."""
+
+    provider: ClassVar[str]
+    droppable: ClassVar[tuple[str, ...]] = ()
+    """Parameters that some models refuse and that can be left out; found out by the first refusal, which costs nothing."""
+
+    def __init__(self, model: str, key: Key, settings: ChatConfig, address: str) -> None:
+        """`address`: where the service is, as part of the fingerprint."""
+        self.model = model
+        self.name = f"{self.provider}:{model}"
+        self.fingerprint = fingerprint("chat", VERSION, self.provider, model, address.rstrip("/"), settings.thinking)
+        self._key = key
+        self._timeout = settings.timeout_seconds
+        self._thinking = settings.thinking
+        self._dropped: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name})"
+
+    @abstractmethod
+    async def _send(self, request: ChatRequest) -> Outcome:
+        """One call of the SDK; its errors go through."""
+
+    @abstractmethod
+    def _fault(self, error: Exception) -> Fault | Failure:
+        """What the SDK's error says."""
+
+    async def ask(self, request: ChatRequest) -> Outcome:
+        """See `ChatModel.ask`."""
+        started = time.perf_counter()
+        outcome: Outcome | ChatError
+        try:
+            async with asyncio.timeout(self._timeout):  # the SDKs' own limits are for each read: a dripping reply never ends
+                outcome = await self._sent(request)
+        except TimeoutError:
+            outcome = self._late()
+        except ChatError as error:
+            outcome = error
+        if isinstance(outcome, ChatError):
+            raise outcome from None
+        return outcome if isinstance(outcome, Failure) else replace(outcome, seconds=time.perf_counter() - started)
+
+    async def _sent(self, request: ChatRequest) -> Outcome:
+        for left in reversed(range(len(self.droppable) + 1)):
+            try:
+                return await self._send(request)
+            except (ChatError, TimeoutError):
+                raise
+            except Exception as error:  # each SDK has a tree of its own, and lets JSON's and HTTP's errors through
+                fault = self._told(error)
+            # Out of the handler: no error of the vendor's, which holds the request and its key, hangs on ours.
+            if isinstance(fault, Failure):
+                return fault
+            if not (self._drop(fault) and left):
+                return failure_of(fault, self.name, self._key.where)
+        raise AssertionError("the last turn returns")
+
+    def _told(self, error: Exception) -> Fault | Failure:
+        told = self._fault(error)
+        return replace(told, message=self._key.scrub(told.message))
+
+    def _drop(self, fault: Fault) -> bool:
+        """Whether the request is worth sending again without a parameter that the model has just refused."""
+        if fault.status not in (400, 422) or not _NOT_TAKEN.search(fault.message):
+            return False
+        names = [name for name in self.droppable if re.search(rf"\b{re.escape(name)}\b", fault.message)]
+        self._dropped.update(names)
+        return bool(names)
+
+    def _late(self) -> Failure:
+        return Failure("timeout", f"no reply within {self._timeout:g} s", unsure=True)
+
+    def _broken(self, error: Exception) -> Failure:
+        """A connection that broke, or bytes that are no reply of this provider's."""
+        cause = error.__cause__ or error  # openai and anthropic wrap what HTTP said
+        reason = self._key.scrub(short(f"{type(cause).__name__}: {cause}"))
+        return Failure("unavailable", reason, unsure="Connect" not in type(cause).__name__)
