@@ -45,7 +45,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def settings(store: Path | str, seed: int = 0, **parts: Any) -> dict[str, Any]:
     """An audit of the demo's models that has every stage, several generation batches a round, and takes seconds."""
     demo = REPOSITORY / "demo"
-    sampling = {"max_texts": 360, "initial": 160, "per_round": 60, "rounds": 2, "max_new_tokens": 14, "batch_tokens": 700, "seed": seed}
+    sampling = {"max_texts": 360, "initial": 160, "per_round": 60, "rounds": 2, "max_new_tokens": 14, "batch_tokens": 350, "seed": seed}
     return {
         "name": f"faulty {seed}",
         "base": {"model": str(demo / "models" / "base")},
