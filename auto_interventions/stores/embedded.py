@@ -58,6 +58,7 @@ class EmbeddedStore:
         """Opens the store, making folder and database where they are missing, and checks the database."""
         self.path = file_in(place.resolve())
         self._idle: list[sqlite3.Connection] = []
+        self._size = 0
         self._process = os.getpid()
         self._inherited: list[sqlite3.Connection] = []
         try:
@@ -156,13 +157,24 @@ class EmbeddedStore:
                 raise
         except sqlite3.Error as error:
             raise self._sentence(error) from error
+        self._size = self._file_size()
         self._idle.append(connection)  # list.append and pop are atomic: no lock needed
 
     def _take(self) -> sqlite3.Connection:
+        if self._file_size() < self._size:
+            # Compacted by another process, or cut by a broken disk: a connection that has mapped what is no longer there would be killed by
+            # the kernel (SIGBUS) for reading it. A new one maps what there is, and says if that is no whole database.
+            self.close()
         try:
             return self._idle.pop()
         except IndexError:
             return self._open()
+
+    def _file_size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
 
     def _leave_to_parent(self) -> None:
         """After a fork the parent's connections must be neither used nor closed here (sqlite.org/howtocorrupt.html, 2.6)."""

@@ -6,7 +6,6 @@ Each does the whole of what a caller wants: texts in, a matrix out.
 from __future__ import annotations
 
 import pickle
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from auto_interventions.stores.keys import ContentKeys
 from auto_interventions.stores.vectors import pack_many, unpack_many
 from benchmarks.store.data import BATCH, DIMENSION, say, texts
 from tests.redis_server import RedisServer, servers_found
+
+KINDS = ("TCP", "Unix socket")
 
 
 class Known:
@@ -42,17 +43,19 @@ class Noise(Known):
         return np.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSION), dtype=np.float32)
 
 
-def microseconds(work: Callable[[list[str]], object], known: list[str], rounds: int) -> float:
-    """Of one hit, in batches of 1000 random texts; the median batch."""
+def microseconds(known: list[str], rounds: int, *works: Callable[[list[str]], object]) -> list[float]:
+    """Of one hit of each of `works`, in batches of 1000 random texts, taking turns; the median batches."""
     chance = np.random.default_rng(1)
-    spent: list[float] = []
-    for _ in range(rounds):
-        # Copies, as they come from a reader: a str remembers its hash, which would be a present to the dictionary.
-        batch = [known[row].encode().decode() for row in chance.integers(0, len(known), BATCH)]
-        begun = time.perf_counter()
-        work(batch)
-        spent.append((time.perf_counter() - begun) / BATCH * 1e6)
-    return statistics.median(spent)
+    spent = np.zeros((rounds, len(works)))
+    for number in range(rounds):
+        for turn in range(len(works)):
+            which = (number + turn) % len(works)
+            # Copies, as they come from a reader: a str remembers its hash, which would be a present to the dictionary.
+            batch = [known[row].encode().decode() for row in chance.integers(0, len(known), BATCH)]
+            begun = time.perf_counter()
+            works[which](batch)
+            spent[number, which] = (time.perf_counter() - begun) / BATCH * 1e6
+    return np.median(spent, axis=0).tolist()
 
 
 def steps(store: Store, known: list[str], rounds: int) -> list[float]:
@@ -78,11 +81,13 @@ def compare(count: int, rounds: int) -> None:
     known = texts(count)
     vectors = np.random.default_rng(0).standard_normal((count, DIMENSION), dtype=np.float32)
     cache = {hash(text): vector for text, vector in zip(known, [vector.copy() for vector in vectors], strict=True)}
-    dictionary = microseconds(lambda batch: np.stack([cache[hash(text)] for text in batch]), known, rounds)
-    bare = microseconds(lambda batch: [cache[hash(text)] for text in batch], known, rounds)
-    say(f"\nMicroseconds a hit, {count:,} vectors known, batches of {BATCH} in random order; the median batch of {rounds}\n")
-    say("| cache | texts to matrix | times the dictionary | key | store | vector |\n| --- | --- | --- | --- | --- | --- |")
-    say(f"| dictionary by `hash(text)` | {dictionary:.2f} | 1.0 | | {bare:.2f} | {dictionary - bare:.2f} |")
+
+    def dictionary(batch: list[str]) -> np.ndarray:
+        return np.stack([cache[hash(text)] for text in batch])
+
+    say(f"\nMicroseconds a hit, {count:,} vectors known, batches of {BATCH} in random order, in turns; the median batch of {rounds}\n")
+    say("| store | texts to matrix | a dictionary by `hash(text)` | times | of it: key | store | vector |")
+    say("| --- | --- | --- | --- | --- | --- | --- |")
     folder = Path(tempfile.mkdtemp())
     places = [("embedded", str(folder), None)]
     places += [
@@ -94,9 +99,10 @@ def compare(count: int, rounds: int) -> None:
             place = server.unix_url if place == "Unix socket" else server.url
         store = open_store(place)
         StoredEncoder(Noise(), store).encode(known)  # pyright: ignore[reportArgumentType]
-        ours = microseconds(StoredEncoder(Known(), store).encode, known, rounds)  # pyright: ignore[reportArgumentType]
+        encode = StoredEncoder(Known(), store).encode  # pyright: ignore[reportArgumentType]
+        theirs, ours = microseconds(known, rounds, dictionary, encode)
         parts = " | ".join(f"{part:.2f}" for part in steps(store, known, rounds))
-        say(f"| {name} | {ours:.2f} | {ours / dictionary:.1f} | {parts} |")
+        say(f"| {name} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.1f} | {parts} |")
         if server is not None:
             server.stop()
     survival(folder, known[:BATCH], cache)

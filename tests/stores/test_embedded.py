@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -201,6 +202,29 @@ def test_a_truncated_file_is_told_when_it_is_opened(tmp_path: Path, kept: float)
     os.truncate(file, int(file.stat().st_size * kept))
     with pytest.raises(RunDirectoryError, match=r"store\.sqlite3: the store is damaged .*; move the file away"):
         open_store(str(tmp_path))
+
+
+TRUNCATED = """
+import os, sys
+from auto_interventions.stores import open_store
+store = open_store(sys.argv[1])
+keys = [f"vector/v1/{row}" for row in range(20_000)]
+store.put_many({key: os.urandom(1500) for key in keys})
+store.put_many({"the log": b"is not empty"})
+store.get_many(keys)  # all of the file is mapped
+os.truncate(store.path, int(os.path.getsize(store.path) * float(sys.argv[2])))
+try:
+    store.get_many(keys)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("kept", ["0.1", "0.9"])
+def test_a_file_truncated_under_an_open_store_is_told(tmp_path: Path, kept: str) -> None:
+    done = subprocess.run([sys.executable, "-c", TRUNCATED, str(tmp_path), kept], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"killed: {done.returncode}"
+    assert re.match(r"RunDirectoryError .*store\.sqlite3: the store is damaged .*; move the file away", done.stdout)
 
 
 def test_bytes_overwritten_in_the_middle_are_never_a_wrong_answer(tmp_path: Path) -> None:
