@@ -10,7 +10,7 @@ import anthropic
 
 from auto_interventions.config import ChatConfig
 from auto_interventions.llm.chat import ChatRequest, Failure, Outcome, Usage
-from auto_interventions.llm.faults import Fault, retry_after
+from auto_interventions.llm.faults import Fault, message_in, retry_after
 from auto_interventions.llm.schemas import finished, strict_schema, told_in_text
 from auto_interventions.llm.secrets import Key
 from auto_interventions.llm.vendor import VendorChat
@@ -22,6 +22,7 @@ class AnthropicChat(VendorChat):
     """`anthropic:MODEL`. There is no seed: requests that differ by it alone are asked separately."""
 
     provider = "anthropic"
+    transport_errors = (anthropic.APIError,)
     droppable = ("temperature", "output_config", "output_format")
 
     def __init__(self, model: str, key: Key, settings: ChatConfig) -> None:
@@ -37,7 +38,7 @@ class AnthropicChat(VendorChat):
         elif request.schema is not None:
             messages = told_in_text(messages, request.schema)
         if "temperature" not in self._dropped:
-            given["temperature"] = request.temperature
+            given["extra_body"] = {"temperature": request.temperature}  # the newer models refuse it, so the SDK has no name for it
         system = [message.text for message in messages if message.role == "system"]
         if system:
             given["system"] = "\n\n".join(system)
@@ -45,7 +46,9 @@ class AnthropicChat(VendorChat):
         return self._outcome(request, await self._client.messages.create(**given))
 
     def _outcome(self, request: ChatRequest, message: Any) -> Outcome:
-        counted = message.usage
+        counted = getattr(message, "usage", None)
+        if counted is None:
+            return self._no_reply()
         cached = counted.cache_read_input_tokens or 0
         usage = Usage(counted.input_tokens + cached + (counted.cache_creation_input_tokens or 0), counted.output_tokens, cached)
         text = "".join(block.text for block in message.content or [] if block.type == "text")
@@ -58,7 +61,7 @@ class AnthropicChat(VendorChat):
     def _fault(self, error: Exception) -> Fault | Failure:
         if isinstance(error, anthropic.APIStatusError):
             body = json.dumps(error.body, default=str)
-            return Fault(error.status_code, f"{error.message} {body}", retry_after(error.response.headers, body))
+            return Fault(error.status_code, message_in(error.body) or error.message, body, retry_after(error.response.headers, body))
         if isinstance(error, anthropic.APITimeoutError):
             return self._late()
         return self._broken(error)

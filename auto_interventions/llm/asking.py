@@ -14,15 +14,15 @@ from typing import cast
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
 
 from auto_interventions.config import ChatConfig
-from auto_interventions.errors import AutoInterventionsError, Interrupted
+from auto_interventions.errors import AutoInterventionsError, ChatError, Interrupted
 from auto_interventions.llm.budget import Budget
 from auto_interventions.llm.chat import ChatModel, ChatRequest, Failure, Outcome, Usage, size_of
 from auto_interventions.llm.counts import CallCounts
 from auto_interventions.llm.limits import Limits, open_limits
 from auto_interventions.llm.loops import run, submit
 from auto_interventions.llm.prices import Prices, open_prices
-from auto_interventions.llm.schemas import repaired
-from auto_interventions.llm.shelf import ReplyShelf, key_of, schema_text
+from auto_interventions.llm.schemas import repaired, schema_size
+from auto_interventions.llm.shelf import ReplyShelf, key_of
 from auto_interventions.stores import Store
 
 _LONGEST_WAIT = 300.0  # seconds: a provider that asks for more has no quota left today
@@ -208,23 +208,23 @@ class Asker:
     async def _attempt(self, work: _Run, request: ChatRequest, spent: _Spent) -> Outcome:
         if work.over.is_set():
             raise _StoppedError
-        size = size_of(request.messages) + len(schema_text(request))
+        size = size_of(request.messages) + schema_size(request.schema)
         tokens = size // _BYTES_A_TOKEN + request.max_tokens
         bound = self._prices.bound(size + _FRAME_TOKENS, request.max_tokens)
         started = time.perf_counter()
         await self._limits.wait(tokens)
         self.counts.seconds_waited += time.perf_counter() - started
         await self.budget.reserve(bound)
-        outcome: Outcome | None = None
         try:
             outcome = await self.model.ask(request)
-        finally:  # an exception (a refused key) costs nothing
-            usage = outcome.usage if outcome is not None else Usage()
-            dollars = self._prices.dollars(usage)
-            unsure = isinstance(outcome, Failure) and outcome.unsure
-            await self.budget.settle(bound, dollars, unsure)
-            self.counts.attempt(usage, dollars, bound - dollars if unsure else 0.0)
-            spent.usage, spent.dollars, spent.attempts = spent.usage + usage, spent.dollars + dollars, spent.attempts + 1
+        except BaseException as error:  # refused for good, which costs nothing; or cancelled on the way, which may
+            await self.budget.settle(bound, 0.0, unsure=not isinstance(error, ChatError))
+            raise
+        usage, unsure = outcome.usage, isinstance(outcome, Failure) and outcome.unsure
+        dollars = self._prices.dollars(usage)
+        await self.budget.settle(bound, dollars, unsure)
+        self.counts.attempt(usage, dollars, max(0.0, bound - dollars) if unsure else 0.0)
+        spent.usage, spent.dollars, spent.attempts = spent.usage + usage, spent.dollars + dollars, spent.attempts + 1
         await self._limits.settle(tokens, usage.input_tokens + usage.output_tokens)
         return outcome
 

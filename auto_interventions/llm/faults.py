@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import cast
 
 from auto_interventions.errors import ChatError
 from auto_interventions.llm.chat import Failure
@@ -29,10 +30,11 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error reply: `status` of HTTP, and `message`, scrubbed, with the vendor's own code in it."""
+    """An error reply: `status` of HTTP, what it says to people, and all that it says, with the vendor's own codes."""
 
     status: int
     message: str
+    details: str = ""
     retry_after: float | None = None
 
 
@@ -42,18 +44,27 @@ def failure_of(fault: Fault, name: str, key: str) -> Failure:
     Raises:
         ChatError: no further call can succeed.
     """
-    status, message = fault.status, short(fault.message)
-    if status in (401, 403) and _BLOCKED.search(fault.message):
+    status, message, all_of_it = fault.status, short(fault.message), f"{fault.message} {fault.details}"
+    if status in (401, 403) and _BLOCKED.search(all_of_it):
         return Failure("blocked", message)
-    if _NO_CREDIT.search(fault.message) or status == 402:
+    if _NO_CREDIT.search(all_of_it) or status == 402:
         raise ChatError(f"{name}: the account has no credit ({message}); top it up, or name another model")
-    if status in (401, 403) or (status == 400 and _BAD_KEY.search(fault.message)):
+    if status in (401, 403) or (status == 400 and _BAD_KEY.search(all_of_it)):
         raise ChatError(f"{name}: the provider refuses the key in {key} ({message}); set one that may use this model")
-    if status == 404 or (status == 400 and _NO_MODEL.search(fault.message)):
+    if status == 404 or (status == 400 and _NO_MODEL.search(all_of_it)):
         raise ChatError(f"{name}: the provider knows no such model ({message}); name one that it serves, and check `base_url`")
     if status in _BUSY or status >= 500:
         return Failure("unavailable", f"{status}: {message}", retry_after=fault.retry_after)
-    return Failure("blocked" if _BLOCKED.search(fault.message) else "rejected", f"{status}: {message}")
+    return Failure("blocked" if _BLOCKED.search(all_of_it) else "rejected", f"{status}: {message}")
+
+
+def message_in(body: object) -> str | None:
+    """The vendor's sentence in an error's body: `{"message": …}` or `{"error": {"message": …}}`."""
+    if not isinstance(body, dict):
+        return None
+    told = cast(dict[str, object], body)
+    message = told.get("message")
+    return message if isinstance(message, str) else message_in(told.get("error"))
 
 
 def short(message: str) -> str:

@@ -24,6 +24,7 @@ class GeminiChat(VendorChat):
     """`gemini:MODEL`."""
 
     provider = "gemini"
+    transport_errors = (httpx2.HTTPError,)
     droppable = ("seed", "thinking_config", "thinking_budget", "thinking_level")
 
     def __init__(self, model: str, key: Key, settings: ChatConfig) -> None:
@@ -74,8 +75,8 @@ class GeminiChat(VendorChat):
         if isinstance(error, errors.APIError):
             headers = getattr(error.response, "headers", None) or {}
             details = json.dumps(error.details, default=str)
-            # The message first, for people; the details hold the reason's code (API_KEY_INVALID) and how long to wait.
-            return Fault(int(error.code or 0), f"{error.message or error.status} {details}", retry_after(headers, details))
+            # The details hold the reason's code (API_KEY_INVALID) and how long to wait.
+            return Fault(int(error.code or 500), str(error.message or error.status), details, retry_after(headers, details))
         if isinstance(error, httpx2.TimeoutException):
             return self._late()
         return self._broken(error)

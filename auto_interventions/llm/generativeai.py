@@ -22,17 +22,20 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own notice, which names another package than ours does
     import google.generativeai as genai  # pyright: ignore[reportMissingImports]
     from google.api_core import exceptions as api_errors  # pyright: ignore[reportMissingImports]
+    from google.protobuf.json_format import ParseError  # pyright: ignore[reportMissingImports]
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 _STOP, _MAX_TOKENS, _OTHER = 1, 2, {0, 5}
 _sdk: Any = genai
 _errors: Any = api_errors
+_ParseError: Any = ParseError
 
 
 class GenerativeAIChat(VendorChat):
     """`google-generativeai:MODEL`."""
 
     provider = "google-generativeai"
+    transport_errors = (_errors.GoogleAPIError, _ParseError)
 
     def __init__(self, model: str, key: Key, settings: ChatConfig) -> None:
         address = settings.base_url or ADDRESS
@@ -83,7 +86,8 @@ class GenerativeAIChat(VendorChat):
         if isinstance(error, _errors.GoogleAPICallError):
             told: Any = error
             headers = getattr(told.response, "headers", None) or {}
-            return Fault(int(told.code or 500), f"{told.message} {told.details}", retry_after(headers, str(told.details)))
+            body = str(getattr(told.response, "text", ""))  # `told.reason` breaks on what REST sends
+            return Fault(int(told.code or 500), str(told.message), body, retry_after(headers, body))
         if "Timeout" in type(error).__name__:
             return self._late()
         return self._broken(error)

@@ -11,7 +11,7 @@ import openai
 
 from auto_interventions.config import ChatConfig
 from auto_interventions.llm.chat import ChatRequest, Failure, Outcome, Usage
-from auto_interventions.llm.faults import Fault, failure_of, retry_after
+from auto_interventions.llm.faults import Fault, failure_of, message_in, retry_after
 from auto_interventions.llm.schemas import finished, strict_schema, told_in_text
 from auto_interventions.llm.secrets import Key
 from auto_interventions.llm.vendor import VendorChat
@@ -28,6 +28,7 @@ class OpenAIChat(VendorChat):
     """`openai:MODEL`."""
 
     provider = "openai"
+    transport_errors = (openai.APIError,)
     droppable = ("temperature", "seed", "reasoning_effort", "response_format", "max_completion_tokens", "max_tokens")
 
     def __init__(self, model: str, key: Key, settings: ChatConfig) -> None:
@@ -62,6 +63,8 @@ class OpenAIChat(VendorChat):
         return {name: value for name, value in given.items() if name not in kept_out}
 
     def _outcome(self, request: ChatRequest, completion: Any) -> Outcome:
+        if isinstance(completion, str):  # what the SDK makes of a reply that is no JSON
+            return self._no_reply()
         counted = getattr(completion, "usage", None)
         usage = Usage()
         if counted is not None:
@@ -90,7 +93,7 @@ class OpenAIChat(VendorChat):
     def _fault(self, error: Exception) -> Fault | Failure:
         if isinstance(error, openai.APIStatusError):
             body = json.dumps(error.body, default=str)
-            return Fault(error.status_code, f"{error.message} {body}", retry_after(error.response.headers, body))
+            return Fault(error.status_code, message_in(error.body) or error.message, body, retry_after(error.response.headers, body))
         if isinstance(error, openai.APITimeoutError):
             return self._late()
         return self._broken(error)

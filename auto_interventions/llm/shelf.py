@@ -7,10 +7,12 @@ temperature, max_tokens and seed. Failures are never kept.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from auto_interventions.llm.chat import ChatModel, ChatRequest, Reply, Usage
 from auto_interventions.llm.schemas import MalformedError, parse
@@ -23,9 +25,14 @@ KIND, VERSION = "reply", 1
 
 def key_of(model: str, template: str, request: ChatRequest) -> str:
     """The key under which the reply of the model with fingerprint `model` is kept."""
-    schema = None if request.schema is None else request.schema.model_json_schema()
-    keys = ContentKeys(KIND, VERSION, model, template, schema, float(request.temperature), request.max_tokens, request.seed)
+    keys = _keys(model, template, request.schema, float(request.temperature), request.max_tokens, request.seed)
     return keys.of_parts(*([message.role, message.text] for message in request.messages))
+
+
+@lru_cache(maxsize=256)
+def _keys(model: str, template: str, schema: type[BaseModel] | None, temperature: float, max_tokens: int, seed: int | None) -> ContentKeys:
+    described = None if schema is None else schema.model_json_schema()
+    return ContentKeys(KIND, VERSION, model, template, described, temperature, max_tokens, seed)
 
 
 class ReplyShelf:
@@ -94,8 +101,3 @@ def _reply(request: ChatRequest, value: bytes) -> tuple[Reply, float] | None:
 def _counts(value: Sequence[Any]) -> tuple[int, int, int]:
     first, second, third = value
     return int(first), int(second), int(third)
-
-
-def schema_text(request: ChatRequest) -> str:
-    """The request's schema as the provider is told it; empty without one. For estimates of its size."""
-    return json.dumps(request.schema.model_json_schema()) if request.schema is not None else ""

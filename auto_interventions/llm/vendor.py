@@ -22,11 +22,15 @@ _NOT_TAKEN = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|not permitted|not allowed|deprecated|extra inputs", re.I
 )
 
+_NOTHING_SENT = re.compile(r"^Connect(?:Error|Timeout)|NewConnectionError|refused", re.I)
+
 
 class VendorChat:
     """A model behind a vendor's SDK, whose own retries are off. Subclasses send one request and name their errors."""
 
     provider: ClassVar[str]
+    transport_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    """What the SDK raises where HTTP itself fails."""
     droppable: ClassVar[tuple[str, ...]] = ()
     """Parameters that some models refuse and that can be left out; found out by the first refusal, which costs nothing."""
 
@@ -83,21 +87,33 @@ class VendorChat:
 
     def _told(self, error: Exception) -> Fault | Failure:
         told = self._fault(error)
-        return replace(told, message=self._key.scrub(told.message))
+        message = self._key.scrub(told.message)
+        return (
+            replace(told, message=message)
+            if isinstance(told, Failure)
+            else replace(told, message=message, details=self._key.scrub(told.details))
+        )
 
     def _drop(self, fault: Fault) -> bool:
         """Whether the request is worth sending again without a parameter that the model has just refused."""
-        if fault.status not in (400, 422) or not _NOT_TAKEN.search(fault.message):
+        said = f"{fault.message} {fault.details}"
+        if fault.status not in (400, 422) or not _NOT_TAKEN.search(said):
             return False
-        names = [name for name in self.droppable if re.search(rf"\b{re.escape(name)}\b", fault.message)]
+        names = [name for name in self.droppable if re.search(rf"\b{re.escape(name)}\b", said)]
         self._dropped.update(names)
         return bool(names)
 
     def _late(self) -> Failure:
         return Failure("timeout", f"no reply within {self._timeout:g} s", unsure=True)
 
+    def _no_reply(self) -> Failure:
+        """Status 200 with something else than this provider's reply: a proxy's page, for instance."""
+        return Failure("unavailable", "what came with status 200 is no reply of this provider", unsure=True)
+
     def _broken(self, error: Exception) -> Failure:
-        """A connection that broke, or bytes that are no reply of this provider's."""
+        """A connection that broke, or bytes that are no JSON; a mistake of our own goes on."""
+        if not isinstance(error, (*self.transport_errors, OSError, ValueError)):
+            raise error
         cause = error.__cause__ or error  # openai and anthropic wrap what HTTP said
         reason = self._key.scrub(short(f"{type(cause).__name__}: {cause}"))
-        return Failure("unavailable", reason, unsure="Connect" not in type(cause).__name__)
+        return Failure("unavailable", reason, unsure=not _NOTHING_SENT.search(reason))

@@ -1,7 +1,8 @@
 """One real HTTP server that speaks Gemini's, OpenAI's and Anthropic's protocols, with faults on demand and a record of every call.
 
 By hand:  python -m tests.llm.server --port 8400 --latency 0.2 --rate busy=0.05 --rate cut=0.02 --judge cheap=0.8 --judge strong=0.97
-Base URLs: gemini and anthropic http://127.0.0.1:8400, openai http://127.0.0.1:8400/v1. GET /record tells what was asked, GET /reset forgets it.
+Base URLs: gemini and anthropic http://127.0.0.1:8400, openai http://127.0.0.1:8400/v1. GET /record tells what was asked; GET /reset too,
+and forgets it.
 
 It is asyncio's own streams and no framework: cutting a connection in the middle of a reply must be possible.
 """
@@ -13,10 +14,11 @@ import asyncio
 import hashlib
 import json
 import random
+import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -74,7 +76,7 @@ class ChatServer:
     models: Mapping[str, Model] = field(default_factory=dict[str, Model])
     """By name; any other name echoes."""
     latency: float = 0.0
-    script: deque[Fault | None] = field(default_factory=deque[Fault | None])
+    script: Iterable[Fault | None] = ()
     """Faults of the next calls, in order; None: none."""
     rates: Mapping[str, float] = field(default_factory=dict[str, float])
     """Faults by chance, where the script is empty."""
@@ -88,6 +90,7 @@ class ChatServer:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self.script: deque[Fault | None] = deque(self.script)
         self.calls: list[Call] = []
         self.in_flight = self.most_in_flight = 0
         self._random = random.Random(self.seed)
@@ -163,7 +166,7 @@ class ChatServer:
                         return
                 finally:
                     self.in_flight -= 1
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             writer.close()
 
     async def _answer(self, writer: asyncio.StreamWriter, method: str, path: str, headers: dict[str, str], body: bytes) -> bool:
@@ -213,7 +216,7 @@ class ChatServer:
             return True
         await asyncio.sleep(self.latency + (fault.seconds if fault is not None and fault.kind == "slow" else 0.0))
         if fault is not None and fault.kind == "garbage":
-            await _send(writer, 200, b"<html>a proxy says hello</html>")
+            await _send(writer, 200, b"<html>a proxy says hello</html>", {"Content-Type": "text/html"})
             return True
         answer = _faulty(question, self._ask(question), fault)
         body = write(question, answer, len(self.calls))
@@ -276,8 +279,9 @@ def _counted(told: dict[str, Any]) -> tuple[int, int]:
 
 
 def _head(status: int, length: int, extra: Mapping[str, str]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in extra.items())
-    return f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{lines}\r\n".encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(length), **extra}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} x\r\n{lines}\r\n".encode()
 
 
 async def _send(writer: asyncio.StreamWriter, status: int, body: bytes, extra: Mapping[str, str] | None = None) -> None:
@@ -315,7 +319,8 @@ def main() -> None:
         models[name] = fenced_judge(float(accuracy), float(bias or 0.0))
     rates = {name: float(share) for name, _, share in (rate.partition("=") for rate in options.rate)}
     with ChatServer(models, options.latency, rates=rates, retry_after=options.retry_after, port=options.port) as server:
-        print(server.port, flush=True)
+        sys.stdout.write(f"{server.port}\n")
+        sys.stdout.flush()
         threading.Event().wait()
 
 
