@@ -7,19 +7,22 @@ that a changed helper can never serve a stale answer. Left out are the store and
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import auto_interventions
 from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import encoder_content
+from auto_interventions.errors import Interrupted
 from auto_interventions.fingerprint import file_fingerprint, fingerprint
 from auto_interventions.runs.directory import identity
 from auto_interventions.runs.shelf import KeptRun, find_run, keep_run, restore_run
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace, versions
 from auto_interventions.stores import Store
-from auto_interventions.stores.keys import ContentKeys
+from auto_interventions.stores.keys import ContentKeys, name_entry
+from auto_interventions.stores.upkeep import record_run
 from auto_interventions.subjects import subject_content
 
 RUN_VERSION = 1
@@ -52,12 +55,16 @@ def restore(where: Workspace) -> Counts:
         counts.judge_calls = counts.judge_calls_cached = int(str(spent["judge_calls"]))
     where.observer.stage(f"the same audit, finished {spent['finished']}, was taken from the store")
     where.status = "done"
+    record_run(where.store, where.ledger, where.config.name, where.path)
     where.write_reused({"finished": spent["finished"], "seconds": spent["seconds"]})
     return {"files": len(kept.files)}
 
 
 def keep(where: Workspace) -> Counts:
-    """Puts a finished run into the store, for whoever asks for the same audit again."""
+    """Puts a finished run into the store, for whoever asks for the same audit again.
+
+    Its files are written by now: a store that gives way costs this copy only.
+    """
     if where.status != "done" or not where.reuse_run:
         return {"bytes": 0}
     spent = where.ledger.all
@@ -69,7 +76,11 @@ def keep(where: Workspace) -> Counts:
         "seconds": round(where.seconds, 1),
         "finished": where.finished,
     }
-    return {"bytes": keep_run(where.store, run_key(where.config), where.directory, facts)}
+    key = run_key(where.config)
+    with suppress(Interrupted):
+        where.store.put_many(dict([name_entry(key.split("/")[2], where.config.intervention.label)]))
+        return {"bytes": keep_run(where.store, key, where.directory, facts)}
+    return {"bytes": 0}
 
 
 @lru_cache(maxsize=1)
