@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.calls [--calls 10000] [--latency 0.2] [--in-flight 64] [--provider gemini] [--faults]
 
-The server (tests/llm/server.py) is a process of its own and answers each call after `latency`; the ideal is in-flight / latency. `bare` is the
-vendor's SDK alone in the same event loop, without our store, limits and prices, in the same run. With --faults 5% of the calls get a 429 with
-Retry-After and 2% lose their connection: every call must be answered or counted, none paid twice by the server's own record.
+The server (tests/llm/server.py) is a process of its own and answers each call after `latency`; the ideal is in-flight / latency. `bare` is
+the vendor's SDK alone in the same event loop, without our store, limits and prices, in the same run. With --faults 5% of the calls get a
+429 with Retry-After and 2% lose their connection: every call must be answered or counted, none paid twice by the server's own record.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pydantic import BaseModel
 from auto_interventions.config import ChatConfig, PriceConfig
 from auto_interventions.llm import ChatModel, ChatRequest, Failure, Message, open_chat
 from auto_interventions.llm.asking import Asker
+from auto_interventions.llm.loops import run
 from auto_interventions.stores import open_store
 
 KEYS = ("GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
@@ -103,7 +104,7 @@ def measure(options: argparse.Namespace, port: int, folder: Path) -> None:
     ideal = options.in_flight / options.latency
     if options.bare and not options.faults:
         model = open_chat(f"{options.provider}:cheap", settings)
-        asyncio.run(bare(model, [question(-1 - number) for number in range(options.bare)], options.in_flight))
+        run(bare(model, [question(-1 - number) for number in range(options.bare)], options.in_flight))
         seconds = record(port)["seconds"]
         tell("bare SDK", options.bare, seconds, ideal)
     asker = Asker(open_chat(f"{options.provider}:cheap", settings), open_store(str(folder / "store")), settings)

@@ -29,6 +29,7 @@ class AnthropicChat(VendorChat):
         address = settings.base_url or os.environ.get("ANTHROPIC_BASE_URL", "").strip() or ADDRESS
         super().__init__(model, key, settings, address)
         self._client = anthropic.AsyncAnthropic(api_key=key.reveal(), base_url=address, max_retries=0, timeout=settings.timeout_seconds)
+        self._closes_with(self._client.close)
 
     async def _send(self, request: ChatRequest) -> Outcome:
         messages = request.messages

@@ -26,6 +26,7 @@ from auto_interventions.llm.shelf import ReplyShelf, key_of
 from auto_interventions.stores import Store
 
 _LONGEST_WAIT = 300.0  # seconds: a provider that asks for more has no quota left today
+_AWAY = 8  # requests in a row that nobody answered
 _FRAME_TOKENS = 512  # what a provider may put around a request: roles, its own words about the schema
 _BYTES_A_TOKEN = 4
 _pauses = wait_random_exponential(multiplier=0.5, max=60)  # "full jitter": anything up to 0.5, 1, 2, 4 … seconds
@@ -168,10 +169,10 @@ class Asker:
 
     def _check_service(self, outcome: Outcome) -> None:
         """Raises:
-        Interrupted: twice as many requests as fit in flight have failed in a row although each was repeated.
+        Interrupted: twice as many requests as fit in flight, and at least 8, have failed in a row although each was repeated.
         """
         self._away = self._away + 1 if isinstance(outcome, Failure) and outcome.passing else 0
-        if self._away >= 2 * self.settings.concurrency and isinstance(outcome, Failure):
+        if self._away >= max(_AWAY, 2 * self.settings.concurrency) and isinstance(outcome, Failure):
             count, self._away = self._away, 0
             raise Interrupted(
                 f"{self.model.name}: {count} requests in a row went unanswered ({outcome.message}); start again when the service is back: "

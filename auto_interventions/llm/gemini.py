@@ -31,17 +31,25 @@ class GeminiChat(VendorChat):
         address = settings.base_url or ADDRESS
         super().__init__(model, key, settings, address)
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-        self._client = genai.Client(
+        # httpx in any case, and as many kept connections as there are calls in flight (its own default is 20).
+        http = httpx2.AsyncClient(limits=limits, timeout=settings.timeout_seconds, follow_redirects=True)
+        client = genai.Client(
             api_key=key.reveal(),
             vertexai=False,
             http_options=types.HttpOptions(
                 base_url=address,
                 # One attempt, said so: without these options the SDK repeats a broken call by itself where aiohttp is installed.
                 retry_options=types.HttpRetryOptions(attempts=1),
-                # httpx in any case, and as many kept connections as there are calls in flight (its own default is 20).
-                httpx_async_client=httpx2.AsyncClient(limits=limits, timeout=settings.timeout_seconds, follow_redirects=True),
+                httpx_async_client=http,
             ),
         )
+        self._client = client
+
+        async def close() -> None:
+            await http.aclose()
+            client.close()  # and keeps it alive until here
+
+        self._closes_with(close)
 
     async def _send(self, request: ChatRequest) -> Outcome:
         contents = [

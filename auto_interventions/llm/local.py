@@ -153,7 +153,7 @@ class _Draws(LogitsProcessor):
         for row, (temperature, source) in enumerate(zip(self._temperatures, self._sources, strict=True)):
             if temperature > 0:
                 uniform = torch.rand(scores.shape[-1], generator=source, dtype=torch.float64).clamp_min(1e-300)
-                gumbel = -torch.log(-torch.log(uniform).clamp_min(1e-300))
+                gumbel = -torch.log((-torch.log(uniform)).clamp_min(1e-300))
                 scores[row] = (scores[row].double() / temperature + gumbel.to(scores.device)).to(scores.dtype)
         return scores
 

@@ -36,6 +36,7 @@ class OpenAIChat(VendorChat):
         super().__init__(model, key, settings, address)
         self._own = address.startswith(ADDRESS)
         self._client = openai.AsyncOpenAI(api_key=key.reveal(), base_url=address, max_retries=0, timeout=settings.timeout_seconds)
+        self._closes_with(self._client.close)
 
     async def _send(self, request: ChatRequest) -> Outcome:
         completion: Any = await self._client.chat.completions.create(**self._parameters(request))

@@ -76,9 +76,9 @@ def parse(schema: type[BaseModel], text: str) -> BaseModel:
     except ValidationError as error:
         first = error
     start = text.find("{")
-    if start > 0 or text.rstrip()[-1:] not in ("}", ""):
+    if start >= 0:
         try:
-            found, _ = json.JSONDecoder().raw_decode(text, max(start, 0))
+            found, _ = json.JSONDecoder().raw_decode(text, start)
             # Through JSON again: the rules for JSON are not those for Python objects (dates, tuples, enums).
             return schema.model_validate_json(json.dumps(found))
         except ValidationError as error:

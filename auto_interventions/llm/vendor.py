@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import weakref
 from abc import abstractmethod
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from auto_interventions.config import ChatConfig
 from auto_interventions.errors import ChatError
@@ -43,6 +45,15 @@ class VendorChat:
         self._timeout = settings.timeout_seconds
         self._thinking = settings.thinking
         self._dropped: set[str] = set()
+        self._home: list[asyncio.AbstractEventLoop] = []
+
+    def _closes_with(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """`close` ends the SDK's connections once nobody has this object any more, in the event loop that they belong to.
+
+        The SDKs' own finalizers close them in whatever loop garbage collection happens to run: sockets then vanish under the feet of
+        their own loop, and calls of others, which get the same file descriptors, hang until they time out (7 of 60 runs of the test).
+        """
+        weakref.finalize(self, _close_at_home, self._home, close).atexit = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
@@ -58,6 +69,8 @@ class VendorChat:
     async def ask(self, request: ChatRequest) -> Outcome:
         """See `ChatModel.ask`."""
         started = time.perf_counter()
+        if not self._home:
+            self._home.append(asyncio.get_running_loop())
         outcome: Outcome | ChatError
         try:
             async with asyncio.timeout(self._timeout):  # the SDKs' own limits are for each read: a dripping reply never ends
@@ -117,3 +130,9 @@ class VendorChat:
         cause = error.__cause__ or error  # openai and anthropic wrap what HTTP said
         reason = self._key.scrub(short(f"{type(cause).__name__}: {cause}"))
         return Failure("unavailable", reason, unsure=not _NOTHING_SENT.search(reason))
+
+
+def _close_at_home(home: list[asyncio.AbstractEventLoop], close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """`close` keeps the client alive until then."""
+    if home and home[0].is_running():
+        asyncio.run_coroutine_threadsafe(close(), home[0])

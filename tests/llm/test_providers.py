@@ -169,7 +169,7 @@ def test_a_service_that_is_not_there(provider: str) -> None:
 @each
 def test_a_refused_key(provider: str, serve: Serve) -> None:
     server = serve(key="another")
-    with pytest.raises(ChatError, match="refuses the key in (GEMINI|OPENAI|ANTHROPIC)_API_KEY") as caught:
+    with pytest.raises(ChatError, match=r"refuses the key in (GEMINI|OPENAI|ANTHROPIC)_API_KEY") as caught:
         ask(server, provider)
     assert SECRET not in str(caught.value)
     assert caught.value.exit_code == 2
