@@ -19,6 +19,8 @@ from auto_interventions.subjects import RecordedTexts, check_subject, recorded_t
 FEWEST_PROMPTS = 4
 # Two texts for each pool.
 FEWEST_TEXTS = 8
+# Seconds for which a Redis that is away is waited for before anything has begun.
+CHECK_PATIENCE = 15.0
 
 
 def check_files(config: AuditConfig, folder: Path) -> None:
@@ -34,7 +36,7 @@ def check_files(config: AuditConfig, folder: Path) -> None:
             parse_predicate(own)
         except ConfigError as error:
             raise ConfigError(f"`hypotheses.own.{number}`: {error}") from error
-    open_store(config.store).close()
+    open_store(config.store, CHECK_PATIENCE).close()
     for role in ROLES:
         subject = getattr(config, role)
         if subject.texts is not None:

@@ -1,13 +1,13 @@
-"""`.venv/bin/python -m benchmarks.store [rates] [hits] [engines]`: the first two unless told otherwise. Prints Markdown."""
+"""`.venv/bin/python -m benchmarks.store [rates] [hits] [engines] [again]`: the first two unless told otherwise. Prints Markdown."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks.store import engines, hits, rates
+from benchmarks.store import again, engines, hits, rates
 
-PARTS = ("rates", "hits", "engines")
+PARTS = ("rates", "hits", "engines", "again")
 
 
 def main() -> int:
@@ -31,6 +31,8 @@ def main() -> int:
         hits.compare(min(given.vectors, 50_000), rounds=100)
     if "engines" in parts:
         engines.compare(given.vectors, given.repeats)
+    if "again" in parts:
+        again.compare()
     return 0
 
 
