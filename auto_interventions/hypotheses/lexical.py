@@ -104,9 +104,10 @@ def _scores(grams: Grams, design: Design) -> tuple[FloatArray, FloatArray]:
     if design.strata > 1:
         # Only where a stratum has the phrase at all: strata × phrases is mostly nothing. Real part: gained, imaginary: lost.
         cells = csr_matrix(design.members @ (intervention + 1j * base)).tocoo()
+        inside = np.asarray(cells.data, dtype=np.complex128)
         weight = effective[cells.col]
         texts = sizes[cells.row] * weight
-        local = log_odds(cells.data.real * weight, texts, cells.data.imag * weight, texts, prior)
+        local = log_odds(np.real(inside) * weight, texts, np.imag(inside) * weight, texts, prior)
         highest = np.zeros(len(best))
         np.maximum.at(highest, cells.col, local**2 / 2)
         best = np.maximum(best, highest - np.log(design.strata))

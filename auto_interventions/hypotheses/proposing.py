@@ -71,7 +71,7 @@ class Candidates:
         rows, columns = (np.array([pair[side] for pair in known], dtype=np.int64) for side in (0, 1))
         members = csr_matrix((np.ones(len(known)), (rows, columns)), shape=(len(names), pairs))
         payoffs = csr_matrix(self.marks[pairs:] - self.marks[:pairs])
-        sums = np.zeros((payoffs.shape[1], len(names), 3))
+        sums = np.zeros((len(self.predicates), len(names), 3))
         sums[..., 0] = np.bincount(rows, minlength=len(names))
         sums[..., 1] = dense(members, payoffs).T
         sums[..., 2] = dense(members, csr_matrix(payoffs.multiply(payoffs))).T

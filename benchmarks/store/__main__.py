@@ -1,19 +1,24 @@
-"""`.venv/bin/python -m benchmarks.store [rates] [hits] [engines] [again]`: the first two unless told otherwise. Prints Markdown."""
+"""`.venv/bin/python -m benchmarks.store [rates] [hits] [engines] [again] [memory]`: the first two unless told otherwise.
+
+Prints Markdown."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks.store import again, engines, hits, rates
+from benchmarks.store import again, engines, hits, memory, rates
 
-PARTS = ("rates", "hits", "engines", "again")
+PARTS = ("rates", "hits", "engines", "again", "memory")
 
 
 def main() -> int:
     """Runs the parts that were asked for."""
     if sys.argv[1:2] == ["stream"]:
         rates.stream(sys.argv[2], int(sys.argv[3]))
+        return 0
+    if sys.argv[1:2] == ["table"]:
+        memory.table(int(sys.argv[2]))
         return 0
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
@@ -31,6 +36,8 @@ def main() -> int:
         hits.compare(min(given.vectors, 50_000), rounds=100)
     if "engines" in parts:
         engines.compare(given.vectors, given.repeats)
+    if "memory" in parts:
+        memory.compare(given.vectors)
     if "again" in parts:
         again.compare()
     return 0
