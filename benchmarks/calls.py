@@ -2,9 +2,10 @@
 
     .venv/bin/python -m benchmarks.calls [--calls 10000] [--latency 0.2] [--in-flight 64] [--provider gemini] [--faults]
 
-The server (tests/llm/server.py) is a process of its own and answers each call after `latency`; the ideal is in-flight / latency. `bare` is
-the vendor's SDK alone in the same event loop, without our store, limits and prices, in the same run. With --faults 5% of the calls get a
-429 with Retry-After and 2% lose their connection: every call must be answered or counted, none paid twice by the server's own record.
+The server (tests/llm/server.py) is a process of its own and answers each call after `latency`; the ideal is in-flight / latency. In the
+same run: `wire` sends such questions as bytes without any SDK, `bare` is the vendor's SDK alone in the same event loop, without our store,
+limits and prices. With --faults 5% of the calls get a 429 with Retry-After and 2% lose their connection: every call must be answered or counted,
+none paid twice by the server's own record.
 """
 
 from __future__ import annotations
@@ -69,6 +70,23 @@ def record(port: int) -> dict[str, Any]:
         return json.loads(reply.read())
 
 
+async def wire(port: int, calls: int, in_flight: int) -> None:
+    """The same questions as bytes over kept connections, without any SDK: what server, machine and event loop give at most."""
+    queue = iter(range(calls))
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in queue:
+            messages = [{"role": message.role, "content": message.text} for message in question(-1_000_000 - number).messages]
+            body = json.dumps({"model": "cheap", "max_tokens": 64, "messages": messages}).encode()
+            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+        writer.close()
+
+    await asyncio.gather(*(work() for _ in range(in_flight)))
+
+
 async def bare(model: ChatModel, requests: list[ChatRequest], in_flight: int) -> None:
     """The adapter alone, at most `in_flight` at once."""
     queue = iter(requests)
@@ -103,8 +121,12 @@ def measure(options: argparse.Namespace, port: int, folder: Path) -> None:
     settings = ChatConfig(base_url=address, concurrency=options.in_flight, price=PriceConfig(input=0.3, output=2.5))
     ideal = options.in_flight / options.latency
     if options.bare and not options.faults:
+        run(wire(port, options.bare, options.in_flight))
+        tell("wire", options.bare, record(port)["seconds"], ideal)
         model = open_chat(f"{options.provider}:cheap", settings)
-        run(bare(model, [question(-1 - number) for number in range(options.bare)], options.in_flight))
+        run(bare(model, [question(-1_000 - number) for number in range(options.in_flight)], options.in_flight))  # what loads at first use
+        record(port)
+        run(bare(model, [question(-2_000 - number) for number in range(options.bare)], options.in_flight))
         seconds = record(port)["seconds"]
         tell("bare SDK", options.bare, seconds, ideal)
     asker = Asker(open_chat(f"{options.provider}:cheap", settings), open_store(str(folder / "store")), settings)

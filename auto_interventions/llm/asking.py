@@ -150,7 +150,7 @@ class Asker:
                     outcome = await self._answer(work, request)
                     self.counts.ended(outcome)
                     if not isinstance(outcome, Failure):
-                        await self._shelf.keep(key, outcome)
+                        await self._shelf.keep(key, outcome)  # within the place: a kill loses no more than are in flight
                     self._tell(work, key, outcome)
                     self._check_service(outcome)
                 except _StoppedError:
@@ -189,6 +189,13 @@ class Asker:
         return replace(outcome, usage=spent.usage, dollars=spent.dollars, attempts=spent.attempts)
 
     async def _persistently(self, work: _Run, request: ChatRequest, spent: _Spent) -> Outcome:
+        first = [await self._attempt(work, request, spent)]
+        if not _worth_repeating(first[0]):  # nearly always: what follows costs more than all the rest that we do for a call
+            return first[0]
+
+        async def attempt() -> Outcome:
+            return first.pop() if first else await self._attempt(work, request, spent)
+
         async def pause(seconds: float) -> None:
             self.counts.seconds_waited += seconds
             try:
@@ -204,7 +211,7 @@ class Asker:
             retry_error_callback=_last,
             sleep=pause,
         )
-        return cast(Outcome, await trying(self._attempt, work, request, spent))
+        return cast(Outcome, await trying(attempt))
 
     async def _attempt(self, work: _Run, request: ChatRequest, spent: _Spent) -> Outcome:
         if work.over.is_set():
@@ -219,11 +226,11 @@ class Asker:
         try:
             outcome = await self.model.ask(request)
         except BaseException as error:  # refused for good, which costs nothing; or cancelled on the way, which may
-            await self.budget.settle(bound, 0.0, unsure=not isinstance(error, ChatError))
+            self.budget.settle(bound, 0.0, unsure=not isinstance(error, ChatError))
             raise
         usage, unsure = outcome.usage, isinstance(outcome, Failure) and outcome.unsure
         dollars = self._prices.dollars(usage)
-        await self.budget.settle(bound, dollars, unsure)
+        self.budget.settle(bound, dollars, unsure)
         self.counts.attempt(usage, dollars, max(0.0, bound - dollars) if unsure else 0.0)
         spent.usage, spent.dollars, spent.attempts = spent.usage + usage, spent.dollars + dollars, spent.attempts + 1
         await self._limits.settle(tokens, usage.input_tokens + usage.output_tokens)

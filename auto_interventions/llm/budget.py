@@ -22,7 +22,7 @@ class Budget:
         """What attempts without an answer (timeouts, broken connections) can have cost at most: the provider may have worked for them.
         Counted against the limit, not as spent."""
         self._reserved = 0.0
-        self._changed = asyncio.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def reserve(self, bound: float) -> None:
         """Returns once `bound` dollars are kept for a call.
@@ -30,20 +30,24 @@ class Budget:
         Raises:
             BudgetSpent: they do not fit, and nothing in flight can give any back.
         """
-        async with self._changed:
-            while self.limit is not None and self.spent + self.unsure + self._reserved + bound > self.limit:
-                if self._reserved <= 0:
-                    raise BudgetSpent(
-                        f"`budget.dollars`: {self.spent + self.unsure:.4f} of {self.limit:g} dollars are spent and the next call could "
-                        f"cost {bound:.4f}; raise the budget and start again: replies so far are in the store"
-                    )
-                await self._changed.wait()
-            self._reserved += bound
+        while self.limit is not None and self.spent + self.unsure + self._reserved + bound > self.limit:
+            if self._reserved <= 0:
+                raise BudgetSpent(
+                    f"`budget.dollars`: {self.spent + self.unsure:.4f} of {self.limit:g} dollars are spent and the next call could "
+                    f"cost {bound:.4f}; raise the budget and start again: replies so far are in the store"
+                )
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(changed)
+            await changed
+        self._reserved += bound
 
-    async def settle(self, bound: float, dollars: float, unsure: bool = False) -> None:
+    def settle(self, bound: float, dollars: float, unsure: bool = False) -> None:
         """A call for which `bound` was reserved cost `dollars`; `unsure`: or anything up to `bound`."""
-        async with self._changed:
-            self._reserved = max(0.0, self._reserved - bound) if self._reserved - bound > 1e-12 else 0.0
-            self.spent += dollars
-            self.unsure += max(0.0, bound - dollars) if unsure else 0.0
-            self._changed.notify_all()
+        left = self._reserved - bound
+        self._reserved = left if left > 1e-12 else 0.0  # what remains of sums of floats is nothing
+        self.spent += dollars
+        self.unsure += max(0.0, bound - dollars) if unsure else 0.0
+        waiting, self._waiting = self._waiting, []
+        for changed in waiting:
+            if not changed.done():  # cancelled
+                changed.set_result(None)
