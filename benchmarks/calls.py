@@ -4,8 +4,8 @@
 
 The server (tests/llm/server.py) is a process of its own and answers each call after `latency`; the ideal is in-flight / latency. In the
 same run: `wire` sends such questions as bytes without any SDK, `bare` is the vendor's SDK alone in the same event loop, without our store,
-limits and prices. With --faults 5% of the calls get a 429 with Retry-After and 2% lose their connection: every call must be answered or counted,
-none paid twice by the server's own record.
+limits and prices. With --faults 5% of the calls get a 429 with Retry-After and 2% lose their connection: every call must be answered or
+counted, none paid twice by the server's own record.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Call:
     status: int
     """0: no whole reply went out."""
     charged: bool
-    """A model worked, and its whole answer went out."""
+    """A model worked, and its whole answer was handed to the connection."""
     tokens: tuple[int, int]
     key: str
     started: float
@@ -223,9 +223,8 @@ class ChatServer:
         if fault is not None and fault.kind in ("cut_body", "drip"):
             await _send_slowly(writer, body, fault)
             return False
+        call.status, call.charged, call.tokens = 200, True, _counted(json.loads(body))  # first: the client may read the record at once
         await _send(writer, 200, body)
-        told = json.loads(body)
-        call.status, call.charged, call.tokens = 200, True, _counted(told)
         return True
 
     def _ask(self, question: Question) -> Answer:
