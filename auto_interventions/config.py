@@ -141,6 +141,11 @@ class SamplingConfig(Part):
     seed: int = 0
     """Seed of everything random in the audit."""
 
+    @property
+    def drawing(self) -> list[float]:
+        """What decides a text besides model, side, prompt and sample number; part of every key of texts."""
+        return [self.seed, self.temperature, self.top_p, self.max_new_tokens]
+
 
 class EmbeddingConfig(Part):
     """How texts become vectors."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,15 @@ def file_fingerprint(path: Path) -> str:
     """sha256 of a file's bytes, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def unchanged_file_fingerprint(path: Path) -> str:
+    """`file_fingerprint` of a large file that is asked for again and again: read anew only where its size or time of change differ."""
+    status = path.stat()
+    return _known(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _known(path: Path, size: int, modified: int) -> str:
+    del size, modified
+    return file_fingerprint(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auto_interventions.errors import EncoderError
-from auto_interventions.fingerprint import file_fingerprint, fingerprint
+from auto_interventions.fingerprint import fingerprint, unchanged_file_fingerprint
 
 _BUNDLED = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -70,7 +70,7 @@ def files_fingerprint(folder: Path) -> str:
     """sha256 of names and contents of the files that can change a vector: the same model in another place is the same."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in _READ)
     read = sorted(file.as_posix() for file in files if file.parts[0] not in ("onnx", "openvino") and not file.name.startswith("."))
-    return fingerprint({file: file_fingerprint(folder / file) for file in read})
+    return fingerprint({file: unchanged_file_fingerprint(folder / file) for file in read})
 
 
 def dimension_of(folder: Path) -> int | None:

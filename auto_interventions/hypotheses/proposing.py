@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from auto_interventions.config import HypothesesConfig
 from auto_interventions.fingerprint import generator
-from auto_interventions.hypotheses.evidence import Design, Evidence, dense
+from auto_interventions.hypotheses.evidence import Design, Evidence
 from auto_interventions.hypotheses.formats import format_candidates
 from auto_interventions.hypotheses.lexical import lexical_candidates
 from auto_interventions.hypotheses.merge import merge
@@ -63,19 +63,11 @@ class Candidates:
         """The most evidence that any of them has, in nats; 0 without any."""
         return float(self.evidence.growth.max(initial=0.0))
 
-    def payoff_sums(self, names: Sequence[str]) -> FloatArray:
-        """(C, S, 3) number, sum and sum of squares of (holds for the intervention's text) − (holds for the base's) in each of `names`."""
+    @property
+    def payoffs(self) -> FloatArray:
+        """(C, n) (holds for the intervention's text) − (holds for the base's)."""
         pairs = len(self.strata)
-        number = {name: place for place, name in enumerate(names)}
-        known = [(number[name], place) for place, name in enumerate(self.strata) if name in number]
-        rows, columns = (np.array([pair[side] for pair in known], dtype=np.int64) for side in (0, 1))
-        members = csr_matrix((np.ones(len(known)), (rows, columns)), shape=(len(names), pairs))
-        payoffs = csr_matrix(self.marks[pairs:] - self.marks[:pairs])
-        sums = np.zeros((len(self.predicates), len(names), 3))
-        sums[..., 0] = np.bincount(rows, minlength=len(names))
-        sums[..., 1] = dense(members, payoffs).T
-        sums[..., 2] = dense(members, csr_matrix(payoffs.multiply(payoffs))).T
-        return sums
+        return np.asarray(csr_matrix(self.marks[pairs:] - self.marks[:pairs]).toarray().T, dtype=np.float64)
 
 
 def propose(

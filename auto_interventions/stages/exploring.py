@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from auto_interventions.confirming import payoff_sums
 from auto_interventions.exploring import suspected
 from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
@@ -52,7 +53,7 @@ def suspicion(where: Workspace) -> FloatArray | None:
         pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
         open_ones = np.flatnonzero(found.evidence.growth < NAMED)
         sizes = np.array([pool[name] for name in names], dtype=np.float64)
-        sums, direction = found.payoff_sums(names)[open_ones], found.evidence.direction[open_ones]
+        sums, direction = payoff_sums(found.payoffs[open_ones], found.strata, names), found.evidence.direction[open_ones]
         return suspected(sums, direction, found.lexical[open_ones].astype(np.int64), sizes, (state.seed, state.round))
 
 

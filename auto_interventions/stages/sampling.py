@@ -42,9 +42,7 @@ def vectors_of(where: Workspace, round: int) -> tuple[FloatMatrix, FloatMatrix]:
 def texts_reference(where: Workspace, phase: Pool, round: int, role: Role) -> str:
     """Fingerprint of everything that decides one model's texts of a round: what the cached task is called by."""
     requests = [[request.prompt.asked, request.first_sample, request.samples] for request in where.requests[phase, round]]
-    sampling = where.config.sampling
-    drawn = [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens]
-    return fingerprint("texts", where.subjects[role].fingerprint, role, drawn, requests)
+    return fingerprint("texts", where.subjects[role].fingerprint, role, where.config.sampling.drawing, requests)
 
 
 def vectors_reference(where: Workspace, round: int) -> str:

@@ -6,12 +6,11 @@ Only the headers of weight files are read here. Hub models are looked for in the
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from auto_interventions.errors import SubjectError
-from auto_interventions.fingerprint import file_fingerprint, fingerprint
+from auto_interventions.fingerprint import fingerprint, unchanged_file_fingerprint
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 SMALL_FILES = MODEL_FILES[1:]
@@ -67,12 +66,7 @@ def folder_of(name: str, revision: str | None, field: str) -> Path:
 def folder_fingerprint(folder: Path) -> str:
     """sha256 over the names and contents of every file that transformers could read."""
     files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
-    return fingerprint("files", [[path.name, _file_sha(str(path), path.stat().st_size, path.stat().st_mtime_ns)] for path in files])
-
-
-@lru_cache(maxsize=4096)
-def _file_sha(path: str, size: int, modified: int) -> str:
-    return file_fingerprint(Path(path))
+    return fingerprint("files", [[path.name, unchanged_file_fingerprint(path)] for path in files])
 
 
 def read_json(path: Path, field: str) -> dict[str, Any]:

@@ -82,9 +82,7 @@ class StoredSubject:
 
     @cached_property
     def _keys(self) -> ContentKeys:
-        sampling = self._sampling
-        drawn = [sampling.seed, sampling.temperature, sampling.top_p, sampling.max_new_tokens]
-        return ContentKeys("generation", GENERATION_VERSION, self.fingerprint, self._role, drawn)
+        return ContentKeys("generation", GENERATION_VERSION, self.fingerprint, self._role, self._sampling.drawing)
 
     def _complete(self, batch: list[Job], keys: list[str], answers: dict[int, Generation], progress: Progress | None) -> None:
         if not batch:
