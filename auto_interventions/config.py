@@ -1,20 +1,16 @@
-"""Every choice of an audit, once: `AuditConfig` and its parts, read from YAML.
+"""Every choice of an audit, once: `AuditConfig` and its parts (`audit_file` reads them from YAML).
 
-Frozen; an unknown key is an error that names the nearest known one. Each field's docstring is its documentation
-(`docs/audit-file.md` is generated from them). Paths in a file are relative to that file and absolute once loaded.
+Frozen, and no unknown keys. Each field's docstring is its documentation (`docs/audit-file.md` is generated from them).
 """
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from auto_interventions.errors import ConfigError
-from auto_interventions.locations import absolute_location, check_location
+from auto_interventions.locations import check_location
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -176,30 +172,6 @@ class ClusteringConfig(Part):
     """How many clusters (at most one for every five texts); hdbscan finds their number itself and keeps at most this many, the largest."""
 
 
-class HypothesesConfig(Part):
-    """Who proposes the sentences to be tested."""
-
-    labeller: Literal["lexical"] = "lexical"
-    """lexical: words, phrases and format features; needs no key and no network."""
-    limit: Positive = 60
-    """Hypotheses proposed at most. Each one tested raises the bar for all: the false discovery rate is shared."""
-    own: tuple[dict[str, Any], ...] = ()
-    """Your own checkable hypotheses, as predicates (docs/predicates.md), tested beside the proposed ones. Write them before you see
-    this audit's texts: a sentence read off an earlier run has no guarantee on the same texts (take another `sampling.seed`, or new
-    recordings)."""
-
-
-class JudgeConfig(Part):
-    """Who says whether a sentence fits a text."""
-
-    cheap: Literal["predicate"] = "predicate"
-    """predicate: the sentence's own check, run by the machine."""
-    strong: None = None
-    """Reserved for a second judge on the borderline."""
-    borderline: tuple[float, float] = (0.4, 0.6)
-    """Mean scores between these go to the strong judge."""
-
-
 class PriceConfig(Part):
     """What a chat model costs, in dollars per million tokens."""
 
@@ -247,6 +219,83 @@ class ChatConfig(Part):
         return address.rstrip("/")
 
 
+class HypothesesConfig(Part):
+    """Who proposes the sentences to be tested."""
+
+    labeller: str = "lexical"
+    """lexical: words, phrases and format features, which need no key and no network. `gemini:MODEL`, `openai:MODEL`, `anthropic:MODEL`,
+    `local:PATH`: a language model reads pairs of texts and names differences, beside the lexical ones (docs/judges.md)."""
+    limit: Positive = 60
+    """Hypotheses proposed at most by each, the lexical detectors and the language model. Each one tested raises the bar for all: the
+    false discovery rate is shared."""
+    own: tuple[str | dict[str, Any], ...] = ()
+    """Your own hypotheses, tested beside the proposed ones: predicates (docs/predicates.md), or plain sentences about one text, such as
+    "ends with a moral", where a language model judges. Write them before you see this audit's texts: a sentence read off an earlier run
+    has no guarantee on the same texts (take another `sampling.seed`, or new recordings)."""
+    discover: bool = True
+    """False: nothing is proposed, and only `own` is tested."""
+    calls: Positive = 8
+    """Labelling calls at most; each shows pairs from another place where the models differ."""
+    pairs_shown: Positive = 12
+    """Pairs of texts that a labelling call shows side by side."""
+    sentences: Positive = 5
+    """Sentences that a labelling call asks for."""
+    instruction: str | None = None
+    """What the labeller should look for, in your words; null: anything."""
+    chat: ChatConfig = ChatConfig()
+    """How the labeller is asked."""
+
+
+class JudgeConfig(Part):
+    """Who says whether a sentence fits a text."""
+
+    cheap: str = "predicate"
+    """predicate: each sentence's own check, run by the machine. `gemini:MODEL`, `openai:MODEL`, `anthropic:MODEL`, `local:PATH`: a language
+    model judges the sentences that have no check; those that have one are still checked by the machine, which is exact and free."""
+    strong: str | None = None
+    """A better language model that judges again where the cheap one is undecided, and a random slice of the rest; null: none."""
+    borderline: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = (0.4, 0.6)
+    """Scores between these are undecided: the strong judge is asked."""
+    slice: Share = 0.2
+    """Share of the other pairs that the strong judge sees too, at random: they correct the cheap one's errors in the sizes."""
+    panel: tuple[str, ...] = ()
+    """Further language models that judge some of the same pairs of each validated finding, to see how far judges agree."""
+    mode: Literal["pairwise", "graded"] = "pairwise"
+    """pairwise: both texts of a pair are seen at once, in random order; graded: one text at a time, with a score."""
+    pairs_per_call: Positive = 5
+    """Pairs (texts, where graded) of one sentence in a call; one at a time once the judge proves unreliable at more."""
+    max_pairs: Positive = 400
+    """Pairs judged at most for a sentence; it stops as soon as its evidence decides, or nothing can come of it."""
+    screen_pairs: Annotated[int, Field(ge=0)] = 12
+    """Explored pairs on which the cheap judge tries a language model's sentence first, to choose its stake and its share."""
+    max_characters: Positive = 2_000
+    """Characters of a text that a judge sees: of longer ones the beginning and the end."""
+    chat: ChatConfig = ChatConfig()
+    """How the judges are asked."""
+    strong_chat: ChatConfig | None = None
+    """How the strong judge is asked; null: as `chat`."""
+
+    @field_validator("borderline")
+    @classmethod
+    def _borderline(cls, borderline: tuple[float, float]) -> tuple[float, float]:
+        if borderline[0] > borderline[1]:
+            raise ValueError("must give the lower score first, such as [0.4, 0.6]")
+        return borderline
+
+
+class ExamineConfig(Part):
+    """What is looked at beside the verdict; each needs a language model as labeller and, for the second and third, live models."""
+
+    panel_pairs: Positive = 40
+    """Pairs of each validated finding that the judges of `judge.panel` see."""
+    generative_prompts: Annotated[int, Field(ge=0)] = 0
+    """Generative validation: at so many prompts the labeller writes a text that fits the finding and one that does not, and both models
+    say how likely they find them; 0: not done."""
+    identification_trials: Annotated[int, Field(ge=0)] = 0
+    """Interactive identification: the labeller designs prompts, a hidden one of the two models answers, so many times, and the finding
+    must tell which it was; 0: not done."""
+
+
 class InferenceConfig(Part):
     """The error guarantees."""
 
@@ -260,7 +309,7 @@ class BudgetConfig(Part):
     """Hard caps; the run stops gracefully with partial results (exit 3)."""
 
     dollars: Annotated[float, Field(ge=0)] | None = None
-    """Cap on API money; null: none. Nothing in this version costs money."""
+    """Cap on API money, all language models together; null: none. What is answered by then counts, and starting again with more goes on."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Cap on wall-clock time; null: none."""
 
@@ -284,6 +333,9 @@ class AuditConfig(Part):
     clustering: ClusteringConfig = ClusteringConfig()
     hypotheses: HypothesesConfig = HypothesesConfig()
     judge: JudgeConfig = JudgeConfig()
+    examine: ExamineConfig = ExamineConfig()
+    intent: str | None = None
+    """What the change was meant to do, in a sentence: a language model then says which findings are intended and which are side effects."""
     inference: InferenceConfig = InferenceConfig()
     budget: BudgetConfig = BudgetConfig()
 
@@ -294,138 +346,34 @@ class AuditConfig(Part):
         return store
 
     @model_validator(mode="after")
+    def _language_models(self) -> Self:
+        """Whatever only a language model can do needs one."""
+        labels, judges = self.hypotheses.labeller != "lexical", self.judge.cheap != "predicate"
+        if not self.hypotheses.discover and not self.hypotheses.own:
+            raise ValueError("hypotheses: `discover` is false and `own` is empty, so nothing would be tested; give sentences in `own`")
+        if not judges:
+            for wants, field in (
+                (labels, f"hypotheses: labeller `{self.hypotheses.labeller}` writes sentences"),
+                (any(isinstance(own, str) for own in self.hypotheses.own), "hypotheses: `own` holds plain sentences"),
+                (self.judge.strong is not None, "judge: `strong` judges sentences"),
+                (bool(self.judge.panel), "judge: `panel` judges sentences"),
+            ):
+                if wants:
+                    raise ValueError(f"{field}, which only a language model can judge; give one as `judge.cheap`, such as `gemini:MODEL`")
+        if not labels:
+            for wants, field in (
+                (self.intent is not None, "intent"),
+                (self.examine.generative_prompts > 0, "examine.generative_prompts"),
+                (self.examine.identification_trials > 0, "examine.identification_trials"),
+            ):
+                if wants:
+                    raise ValueError(f"`{field}` needs a language model as `hypotheses.labeller`, such as `gemini:MODEL`; name one")
+        return self
+
+    @model_validator(mode="after")
     def _recorded_prompts(self) -> Self:
         if self.prompts.source == "recorded" and not (self.base.texts and self.intervention.texts):
             raise ValueError("prompts: source `recorded` needs recorded `texts` on both sides; give `source: file` and a `path`")
         if self.prompts.source == "free" and (self.base.texts or self.intervention.texts):
             raise ValueError("prompts: source `free` needs live models on both sides; with recorded `texts` use `source: recorded`")
         return self
-
-
-PartT = TypeVar("PartT", bound=Part)
-
-
-def load_audit(path: Path, overrides: list[str] | None = None) -> AuditConfig:
-    """Reads an audit file; `overrides` are `a.b=c` strings, their values YAML.
-
-    Raises:
-        ConfigError: the file is missing, is not YAML, or holds an unknown key or a wrong value.
-    """
-    data = read_yaml(path)
-    for override in overrides or []:
-        _override(data, override)
-    _absolute_paths(data, path.resolve().parent)
-    return parse(AuditConfig, data, path)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: missing, unreadable, not YAML, or not a mapping.
-    """
-    try:
-        data: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a YAML file") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder; give the path of a YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where is not None else ""
-        raise ConfigError(f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)}); mend the line") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds no settings; start it with `name: …` (docs/audit-file.md)")
-    return {str(key): value for key, value in data.items()}
-
-
-def parse(kind: type[PartT], data: dict[str, Any], path: Path) -> PartT:
-    """`data` as a `kind`.
-
-    Raises:
-        ConfigError: one sentence for the first mistake: file, field, fix.
-    """
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(error, kind)}") from error
-
-
-def _sentence(error: ValidationError, kind: type[Part]) -> str:
-    problems = error.errors()
-    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
-    where = ".".join(str(step) for step in first["loc"])
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(kind, first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.0)
-        nearest = f"; did you mean `{near[0]}`?" if near else ""
-        return f"`{where}` is not a known field{nearest}{more}"
-    if first["type"] == "missing":
-        return f"`{where}` is missing; add it{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    # Our own validators say what they need to; what they were given may be a password.
-    given = "" if isinstance(first["input"], dict | Part) or first["type"] == "value_error" else f", not {first['input']!r}"
-    return f"`{where}` {_lower(message)}{given}{more}" if where else f"{message}{more}"
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
-
-
-def _known_keys(kind: type[Part], location: tuple[int | str, ...]) -> list[str]:
-    for step in location:
-        field = kind.model_fields.get(str(step))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Part)):
-            return []
-        kind = field.annotation
-    return list(kind.model_fields)
-
-
-def _override(data: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"--set {override}: is not of the form a.b=c; write for example --set sampling.seed=1")
-    *parents, last = key.split(".")
-    target: dict[str, Any] = data
-    for parent in parents:
-        child = target.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"--set {override}: `{parent}` holds no fields; name a field that exists (docs/audit-file.md)")
-        target = child
-    try:
-        target[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML; put it in quotes") from error
-
-
-def _absolute_paths(data: dict[str, Any], folder: Path) -> None:
-    """Makes the paths of a raw audit file absolute. A model that exists as a folder beside the file is a path, else a hub id."""
-    for side in ("base", "intervention"):
-        subject = data.get(side)
-        if not isinstance(subject, dict):
-            continue
-        if isinstance(subject.get("texts"), str):
-            subject["texts"] = str(folder / subject["texts"])
-        for key in ("model", "adapter"):
-            if isinstance(subject.get(key), str):
-                subject[key] = _local_or_hub(subject[key], folder)
-    prompts = data.get("prompts")
-    if isinstance(prompts, dict) and isinstance(prompts.get("path"), str):
-        prompts["path"] = str(folder / prompts["path"])
-    embedding = data.get("embedding")
-    if isinstance(embedding, dict) and isinstance(embedding.get("model"), str):
-        embedding["model"] = _local_or_hub(embedding["model"], folder)
-    store = data.get("store")
-    if isinstance(store, str):
-        data["store"] = absolute_location(store, folder)
-
-
-def _local_or_hub(name: str, folder: Path) -> str:
-    """An absolute path where `name` is one or must be one (starts with . / ~, or exists); else the hub id unchanged."""
-    path = folder / Path(name).expanduser()
-    if name.startswith((".", "/", "~")) or path.exists():
-        return str(path.resolve())
-    return name

@@ -165,7 +165,8 @@ class Finding:
     """A hypothesis that was tested: what findings.json holds of it (design.md section 5).
 
     `p_value` is the fixed-n test's (`inference.fixed`), where the audit was exhaustive and used it; None where it sampled actively.
-    `share` is the finding's part of the error budget: it is validated where share × e-value reaches e-BH's bar.
+    `share` is the finding's part of the error budget: it is validated where share × e-value reaches e-BH's bar. `beside`: what else was
+    looked at, by name (bag-of-words baseline, generalisation, tests of published runs, agreement, intent …); none of it decides.
     """
 
     id: str
@@ -188,3 +189,4 @@ class Finding:
     log_e: float = 0.0
     p_value: float | None = None
     share: float | None = None
+    beside: dict[str, object] = field(default_factory=dict[str, object])

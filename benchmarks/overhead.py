@@ -21,7 +21,7 @@ DIRECT = """
 import sys
 from pathlib import Path
 from auto_interventions import stages
-from auto_interventions.config import load_audit
+from auto_interventions.audit_file import load_audit
 from auto_interventions.stages.order import order
 from auto_interventions.stages.workspace import Workspace
 config = load_audit(Path(sys.argv[1]), ["store=" + sys.argv[3]])
@@ -32,7 +32,7 @@ with Workspace.create(config, Path(sys.argv[2])) as workspace:
 FLOW = """
 import sys
 from pathlib import Path
-from auto_interventions.config import load_audit
+from auto_interventions.audit_file import load_audit
 from auto_interventions.flows.starting import start_audit
 from auto_interventions.stages.progress import Silent
 start_audit(load_audit(Path(sys.argv[1]), ["store=" + sys.argv[3]]), Path(sys.argv[2]), Silent())

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_interventions.config import AuditConfig, load_audit
+from auto_interventions.audit_file import load_audit
+from auto_interventions.config import AuditConfig
 from auto_interventions.errors import ConfigError
 
 MINIMAL = "name: x\nbase: {model: some/model}\nintervention: {model: some/model, adapter: ./adapter}\nprompts: {path: p.jsonl}\n"

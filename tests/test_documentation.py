@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from auto_interventions.audit_file import load_audit
 from auto_interventions.cli.app import app
-from auto_interventions.config import load_audit
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_interventions.config import load_audit
+from auto_interventions.audit_file import load_audit
 from auto_interventions.errors import BadInput, ConfigError
 from auto_interventions.locations import RedisAddress, absolute_location, check_location, redis_address, seconds_of
 from auto_interventions.stores import open_store

@@ -34,8 +34,8 @@ def audit(
     runner: Annotated[str, typer.Option("--runner", help="Where the work runs: threads (this process).")] = "threads",
 ) -> None:
     """Audits an intervention: the main job. Starting it again resumes it."""
+    from auto_interventions.audit_file import load_audit
     from auto_interventions.cli.watching import Watcher
-    from auto_interventions.config import load_audit
     from auto_interventions.flows.starting import start_audit
     from auto_interventions.report.console import findings_table, verdict_text
     from auto_interventions.runs import load_run
@@ -70,9 +70,9 @@ def compare(
     share_store: Annotated[bool, typer.Option("--share-store", help="Use the file's store for both, instead of a fresh one each.")] = False,
 ) -> None:
     """The same audit actively and exhaustively: what was saved, and what was kept. Starting it again resumes it."""
+    from auto_interventions.audit_file import load_audit
     from auto_interventions.cli.watching import Watcher
     from auto_interventions.comparing import comparison_summary, comparison_tables
-    from auto_interventions.config import load_audit
     from auto_interventions.flows.starting import start_comparison
 
     config = load_audit(file, overrides)

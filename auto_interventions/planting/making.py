@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from auto_interventions.config import PromptsConfig, SamplingConfig, SubjectConfig, read_yaml
+from auto_interventions.audit_file import read_yaml
+from auto_interventions.config import PromptsConfig, SamplingConfig, SubjectConfig
 from auto_interventions.errors import ConfigError, PromptError
 from auto_interventions.fingerprint import file_fingerprint, fingerprint, seed_of
 from auto_interventions.planting.behaviours import rewritten

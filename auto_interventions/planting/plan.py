@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from auto_interventions.config import Part, Positive, parse, read_yaml
+from auto_interventions.audit_file import parse, read_yaml
+from auto_interventions.config import Part, Positive
 from auto_interventions.errors import ConfigError
 from auto_interventions.planting.behaviours import Behaviour
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.config import read_yaml
+from auto_interventions.audit_file import read_yaml
 from auto_interventions.errors import ConfigError, RunDirectoryError
 from auto_interventions.hypotheses.predicates import matrix, parse_predicate
 from auto_interventions.planting.measuring import check_truth

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from auto_interventions import stages
-from auto_interventions.config import load_audit
+from auto_interventions.audit_file import load_audit
 from auto_interventions.runs import Run, load_run
 from auto_interventions.stages.checking import check_files
 from auto_interventions.stages.order import order

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from auto_interventions.config import AuditConfig, load_audit
+from auto_interventions.audit_file import load_audit
+from auto_interventions.config import AuditConfig
 from auto_interventions.planting.behaviours import sentences_of
 from auto_interventions.planting.measuring import check_truth
 from auto_interventions.planting.plan import load_plan
