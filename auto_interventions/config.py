@@ -268,6 +268,9 @@ class JudgeConfig(Part):
     """Pairs judged at most for a sentence; it stops as soon as its evidence decides, or nothing can come of it."""
     screen_pairs: Annotated[int, Field(ge=0)] = 12
     """Explored pairs on which the cheap judge tries a language model's sentence first, to choose its stake and its share."""
+    known_pairs: Annotated[int, Field(ge=0)] = 40
+    """Pairs on which language models judge sentences whose truth the machine knows (words, form): their sensitivity and specificity are
+    in the report; 0: not done."""
     max_characters: Positive = 2_000
     """Characters of a text that a judge sees: of longer ones the beginning and the end."""
     chat: ChatConfig = ChatConfig()
