@@ -245,6 +245,24 @@ class HypothesesConfig(Part):
     chat: ChatConfig = ChatConfig()
     """How the labeller is asked."""
 
+    @field_validator("own")
+    @classmethod
+    def _own(cls, own: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+        for sentence in own:
+            if isinstance(sentence, str) and not 0 < len(sentence.strip()) <= 200:
+                raise ValueError("holds a sentence that is empty or longer than 200 characters; say one checkable thing about one text")
+        return own
+
+    @property
+    def own_checks(self) -> tuple[dict[str, Any], ...]:
+        """The predicates among `own`."""
+        return tuple(own for own in self.own if not isinstance(own, str))
+
+    @property
+    def own_sentences(self) -> tuple[str, ...]:
+        """The plain sentences among `own`, each once."""
+        return tuple(dict.fromkeys(" ".join(own.split()) for own in self.own if isinstance(own, str)))
+
 
 class JudgeConfig(Part):
     """Who says whether a sentence fits a text."""

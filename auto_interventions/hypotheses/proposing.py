@@ -117,7 +117,7 @@ def candidates(
     """
     if not len(base) == len(intervention) == len(prompt_ids) == len(strata):
         raise ValueError(f"{len(base)} base texts need as many intervention texts, prompts and strata")
-    own = [parse_predicate(check) for check in config.own]
+    own = [parse_predicate(check) for check in config.own_checks]
     own = [predicate for place, predicate in enumerate(own) if predicate not in own[:place]]
     pairs = _chosen_pairs(len(base), most_pairs)
     places = [strata[pair] for pair in pairs]
@@ -131,7 +131,8 @@ def candidates(
 
 def proposed(found: Candidates, config: HypothesesConfig, born_round: int) -> tuple[Hypothesis, ...]:
     """The best of the candidates, near-duplicates as one; see `propose`."""
-    columns = np.flatnonzero((found.evidence.growth >= _FLOOR) | (np.arange(len(found.predicates)) < found.own)).tolist()
+    wanted = found.evidence.growth >= _FLOOR if config.discover else np.zeros(len(found.predicates), dtype=np.bool_)
+    columns = np.flatnonzero(wanted | (np.arange(len(found.predicates)) < found.own)).tolist()
     predicates, marks = [found.predicates[column] for column in columns], csr_matrix(found.marks.tocsc()[:, columns])
     design, evidence = found.design, found.design.evidence(marks)
     hypotheses: list[Hypothesis] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from auto_interventions.llm.chat import Failure, FailureKind, Outcome, Usage
 
@@ -46,6 +46,12 @@ class CallCounts:
             self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
         else:
             self.replies += 1
+
+    def __add__(self, other: CallCounts) -> CallCounts:
+        """Sums of both."""
+        failures = {kind: self.failures.get(kind, 0) + other.failures.get(kind, 0) for kind in {*self.failures, *other.failures}}
+        numbers = {item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self) if item.name != "failures"}
+        return CallCounts(failures=failures, **numbers)
 
     def as_dict(self) -> dict[str, object]:
         """JSON-native."""

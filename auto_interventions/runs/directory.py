@@ -22,13 +22,20 @@ from auto_interventions.errors import Interrupted, RunDirectoryError
 from auto_interventions.fingerprint import fingerprint
 
 RUN_SCHEMA = "auto-interventions/run@1"
+# How a language model is reached, how fast, at what price, changes none of its replies.
+_REACHING = {"concurrency", "requests_per_minute", "tokens_per_minute", "timeout_seconds", "retries", "price", "key_block"}
 # Where vectors are kept, and how much money or time may be spent, changes no answer of a run that ends by itself.
-NOT_IDENTITY = ("store", "budget")
+NOT_IDENTITY: dict[str, Any] = {
+    "store": True,
+    "budget": True,
+    "hypotheses": {"chat": _REACHING},
+    "judge": {"chat": _REACHING, "strong_chat": _REACHING},
+}
 
 
 def identity(config: AuditConfig) -> str:
     """Fingerprint of what makes two audits the same audit."""
-    return fingerprint("audit", config.model_dump(mode="json", exclude=set(NOT_IDENTITY)))
+    return fingerprint("audit", config.model_dump(mode="json", exclude=NOT_IDENTITY))
 
 
 class RunDirectory:

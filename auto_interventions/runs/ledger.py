@@ -10,7 +10,11 @@ from dataclasses import asdict, dataclass, field, fields
 
 @dataclass
 class StageCounts:
-    """Costs of one stage. `tokens` are generated ones; `seconds` wall clock."""
+    """Costs of one stage. `tokens` are those that the subjects generated; `seconds` wall clock.
+
+    `judge_calls` are verdicts of the sentences' own checks and calls of language models that judge. `calls` are all calls of language
+    models, labelling and examining too: `calls_cached` of them came from the store, `calls_failed` gave nothing usable.
+    """
 
     texts: int = 0
     texts_reused: int = 0
@@ -20,14 +24,26 @@ class StageCounts:
     embeddings_cached: int = 0
     judge_calls: int = 0
     judge_calls_cached: int = 0
+    calls: int = 0
+    calls_cached: int = 0
+    calls_failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
     dollars: float = 0.0
 
 
 @dataclass
 class Ledger:
-    """Costs by stage, in the order in which the stages first ran."""
+    """Costs by stage, in the order in which the stages first ran.
+
+    `models`: of each language model, what it was asked and cost; `hypotheses`: of each sentence's judging, by its id. `dollars_before`:
+    spent by earlier attempts at the same run; what they paid for is in the store.
+    """
 
     stages: dict[str, StageCounts] = field(default_factory=dict[str, StageCounts])
+    models: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
+    hypotheses: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
+    dollars_before: float = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Generator[StageCounts]:
@@ -52,8 +68,10 @@ class Ledger:
             "schema": "auto-interventions/ledger@1",
             "stages": {name: _rounded(counts) for name, counts in self.stages.items()},
             "all": _rounded(self.all),
+            **({"models": self.models, "hypotheses": self.hypotheses} if self.models else {}),
+            "dollars_before": round(self.dollars_before, 6),
         }
 
 
 def _rounded(counts: StageCounts) -> dict[str, float]:
-    return {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(counts).items()}
+    return {key: round(value, 6 if key == "dollars" else 3) if isinstance(value, float) else value for key, value in asdict(counts).items()}

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from auto_interventions.config import AuditConfig, SamplingConfig
 from auto_interventions.embedding import open_encoder
-from auto_interventions.errors import ClusteringError, ConfigError, PromptError
+from auto_interventions.errors import ChatError, ClusteringError, ConfigError, PromptError
 from auto_interventions.hypotheses import parse_predicate
+from auto_interventions.llm import open_chat, parse_spec
+from auto_interventions.llm.prices import open_prices
 from auto_interventions.prompts import load_prompts, strata_made
 from auto_interventions.records import ROLES
 from auto_interventions.runs import RunDirectory
+from auto_interventions.stages.speaking import specs_of
 from auto_interventions.stores import open_store
 from auto_interventions.subjects import RecordedTexts, check_subject, recorded_texts
 
@@ -31,9 +34,15 @@ def check_files(config: AuditConfig, folder: Path) -> None:
     """
     RunDirectory.check(folder, config)
     _check_sampling(config.sampling)
+    for field, spec, _ in specs_of(config):
+        try:
+            parse_spec(spec)
+        except ChatError as error:
+            raise ConfigError(f"`{field}`: {error}") from error
     for number, own in enumerate(config.hypotheses.own):
         try:
-            parse_predicate(own)
+            if not isinstance(own, str):
+                parse_predicate(own)
         except ConfigError as error:
             raise ConfigError(f"`hypotheses.own.{number}`: {error}") from error
     open_store(config.store, CHECK_PATIENCE).close()
@@ -113,3 +122,9 @@ def check_models(config: AuditConfig) -> None:
         if subject.texts is None:
             check_subject(subject, role, free=config.prompts.source == "free")
     open_encoder(config.embedding)
+    for field, spec, settings in specs_of(config):
+        if settings.key_block is None:  # a Prefect Secret block is read once the server is there
+            try:
+                open_prices(open_chat(spec, settings).name, settings)
+            except ChatError as error:
+                raise ChatError(f"`{field}`: {error}") from error

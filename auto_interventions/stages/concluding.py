@@ -23,7 +23,7 @@ def conclude(where: Workspace) -> Counts:
     settle_on_all(where)
     where.observer.stage("concluding")
     with where.ledger.stage("conclude"):
-        end = conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=(where.judge.name,))
+        end = conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=(where.language.checker.name,))
         places = Map(where)
         where.directory.write_table("texts.parquet", text_columns(where, places))
         where.directory.write_table("strata.parquet", stratum_columns(where, places, end.divergent))

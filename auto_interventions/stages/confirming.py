@@ -23,7 +23,7 @@ def begin(where: Workspace) -> None:
     # A fixed-n test starts from nothing and looks everywhere.
     pairs = [] if config.sampling.strategy == "exhaustive" else where.explored_pairs()[-_MOST_PAIRS:]
     with where.ledger.stage("confirm: judge") as counts:
-        base, intervention = (where.judge.score(where.hypotheses, texts).astype(np.float64) for texts in sides(pairs))
+        base, intervention = (where.language.checker.score(where.hypotheses, texts).astype(np.float64) for texts in sides(pairs))
         counts.judge_calls += base.size + intervention.size
     where.explored_payoffs = payoff_sums(intervention - base, [pair.prompt.stratum for pair in pairs], list(where.confirm_strata()))
     where.confirming = where.confirm_state()
@@ -35,7 +35,7 @@ def confirm(where: Workspace, round: int) -> Counts:
     where.observer.stage(f"confirm round {round + 1}: judging")
     with where.ledger.stage("confirm: judge") as counts:
         base, intervention = sides(pairs)
-        before, after = (where.judge.score(where.hypotheses, texts) for texts in (base, intervention))
+        before, after = (where.language.checker.score(where.hypotheses, texts) for texts in (base, intervention))
         counts.judge_calls += before.size + after.size
         state = confirm_round(where.confirm_state(), pairs, before, after, where.confirm_requests[round].backbone_pairs)
         where.confirming = state

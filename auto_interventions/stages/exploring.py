@@ -12,6 +12,7 @@ from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
 from auto_interventions.records import FloatArray, Hypothesis, Pair
 from auto_interventions.stages.clustering import settle
+from auto_interventions.stages.labelling import spoken
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.sampling import sides
 from auto_interventions.stages.workspace import Workspace
@@ -31,7 +32,8 @@ def propose(where: Workspace) -> Counts:
     settle(where)
     where.observer.stage("proposing hypotheses")
     with where.ledger.stage("propose"):
-        where.hypotheses = proposals(where)
+        checks = proposals(where)
+    where.hypotheses = (*checks, *spoken(where, checks))
     return {"hypotheses": len(where.hypotheses)}
 
 

@@ -23,16 +23,18 @@ from typing import Self
 from auto_interventions import __version__
 from auto_interventions.clustering import ChangeEvidence, Partition
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming import ConfirmPlan, ConfirmRound, ConfirmState
+from auto_interventions.confirming import Conclusion, ConfirmPlan, ConfirmRound, ConfirmState
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import AutoInterventionsError, RunDirectoryError
 from auto_interventions.exploring import RoundState
 from auto_interventions.hypotheses import Candidates
-from auto_interventions.judging import Judge, PredicateJudge
+from auto_interventions.judging.judged import Judged
+from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
 from auto_interventions.runs import Ledger, RunDirectory
 from auto_interventions.runs.directory import RUN_SCHEMA, identity
 from auto_interventions.stages.progress import Observer, Silent
+from auto_interventions.stages.speaking import LanguageModels
 from auto_interventions.stores import Store, open_store
 from auto_interventions.subjects import Request, Subject, open_subject
 
@@ -43,12 +45,13 @@ _open: dict[str, Workspace] = {}
 class Workspace:
     """An audit in progress. The stages read and fill its fields in the order of the pipeline."""
 
-    def __init__(self, config: AuditConfig, directory: RunDirectory, observer: Observer) -> None:
+    def __init__(self, config: AuditConfig, directory: RunDirectory, observer: Observer, read_block: ReadBlock | None = None) -> None:
         self.config = config
         self.directory = directory
         self.observer = observer
         self.store: Store = open_store(config.store)
-        self.ledger = Ledger()
+        self.ledger = Ledger(dollars_before=_dollars_spent(directory))
+        self.language = LanguageModels(config, self.store, self.ledger, read_block)
         self.started = datetime.now(UTC)
         self._clock = time.monotonic()
         self.prompts: tuple[Prompt, ...] = ()
@@ -76,23 +79,33 @@ class Workspace:
         self.confirm_rounds: list[dict[str, object]] = []
         self.stopped: dict[Pool, str] = {}
         self.outlook = ""
-        self.judge: Judge = PredicateJudge()
+        # What the cheap judge said of explored pairs about sentences that only a language model can judge; their pairs.
+        self.screened: tuple[Judged, list[Pair]] | None = None
+        # What confirming found and what was looked at beside it, by finding id.
+        self.conclusion: Conclusion | None = None
+        self.beside: dict[str, dict[str, object]] = {}
+        self.themes: list[dict[str, object]] | None = None
         # Further fields of run.json.
         self.extra: dict[str, object] = {}
         self.out_of_budget = False
+        # Why no language model may be asked any more; what costs nothing goes on.
+        self.out_of_money = ""
         # Whether the same audit, finished earlier, may be taken from the store; not where costs are to be measured.
         self.reuse_run = True
         self.status = "running"
 
     @classmethod
-    def create(cls, config: AuditConfig, folder: Path, observer: Observer | None = None) -> Workspace:
+    def create(cls, config: AuditConfig, folder: Path, observer: Observer | None = None, read_block: ReadBlock | None = None) -> Workspace:
         """Claims `folder` for the audit and registers the workspace under its path.
+
+        Args:
+            read_block: reads the Prefect Secret blocks that hold keys of language models.
 
         Raises:
             RunDirectoryError: the folder holds something else.
         """
         directory = RunDirectory.claim(folder.resolve(), config)
-        workspace = cls(config, directory, observer or Silent())
+        workspace = cls(config, directory, observer or Silent(), read_block)
         _open[workspace.path] = workspace
         workspace.write_run()
         return workspace
@@ -273,6 +286,14 @@ def workspace_at(path: str) -> Workspace:
         return _open[path]
     except KeyError:
         raise RunDirectoryError(f"{path}: no audit of this process is at work there; start it with `auto-interventions audit`") from None
+
+
+def _dollars_spent(directory: RunDirectory) -> float:
+    """By earlier attempts at the run, as far as its ledger was written."""
+    ledger = directory.read_json("ledger.json")
+    spent, before = ledger.get("all"), ledger.get("dollars_before")
+    dollars = spent.get("dollars") if isinstance(spent, dict) else None
+    return sum(float(value) for value in (dollars, before) if isinstance(value, int | float))
 
 
 def _finite(record: dict[str, object]) -> dict[str, object]:

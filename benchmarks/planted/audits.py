@@ -133,7 +133,7 @@ def run_audit(
         with Workspace.create(config, folder / "run") as where:
             where.__dict__["subjects"] = {role: SimulatedSubject(world, role) for role in ROLES}
             where.__dict__["encoder"] = LookupEncoder(world.pool)
-            where.judge = judge
+            where.language.checker = judge
             where.write_run = lambda: None  # files that nobody reads
             _explore(where, skip=strategy == "exhaustive" and not every_stage)
             stages.propose(where)
