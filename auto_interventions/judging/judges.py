@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from auto_interventions.config import JudgeConfig
 from auto_interventions.hypotheses.predicates import matrix, parse_predicate
 from auto_interventions.records import FloatMatrix, Hypothesis
 
@@ -41,9 +40,3 @@ class PredicateJudge:
         if checks:
             scores[[row for row, _ in checks]] = matrix([parse_predicate(check) for _, check in checks], texts)
         return scores
-
-
-def open_judge(config: JudgeConfig) -> Judge:
-    """The judge that an audit file asks for."""
-    del config  # only one kind so far
-    return PredicateJudge()

@@ -42,6 +42,7 @@ class _Run:
 
     results: list[Outcome | None]
     places: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    on_outcome: Callable[[int, Outcome], None] | None = None
     error: Exception | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -101,26 +102,38 @@ class Asker:
         self._on_outcome = on_outcome
         self._away = 0
 
-    def ask_many(self, requests: Sequence[ChatRequest], template: str) -> list[Outcome]:
-        """`ask_all` for callers without an event loop."""
-        return run(self._ask_all(requests, template))
+    @property
+    def prices(self) -> Prices:
+        """What calls cost, for estimates."""
+        return self._prices
 
-    async def ask_all(self, requests: Sequence[ChatRequest], template: str) -> list[Outcome]:
+    def ask_many(
+        self, requests: Sequence[ChatRequest], template: str, on_outcome: Callable[[int, Outcome], None] | None = None
+    ) -> list[Outcome]:
+        """`ask_all` for callers without an event loop."""
+        return run(self._ask_all(requests, template, on_outcome))
+
+    async def ask_all(
+        self, requests: Sequence[ChatRequest], template: str, on_outcome: Callable[[int, Outcome], None] | None = None
+    ) -> list[Outcome]:
         """Replies and failures in the order of `requests`; equal requests are asked once.
 
         Args:
             requests: what to ask.
             template: name and version of what made the messages (`judge/v3`); part of the keys.
+            on_outcome: told each place and outcome of these requests as it comes, also where an error ends the run; as the Asker's own.
 
         Raises:
             BudgetSpent: the next call could exceed the budget. What was answered is in the store (asking again finds it).
             ChatError: the provider refuses us for good.
             Interrupted: the service has been away for long, or the store gave way.
         """
-        return await asyncio.wrap_future(submit(self._ask_all(requests, template)))
+        return await asyncio.wrap_future(submit(self._ask_all(requests, template, on_outcome)))
 
-    async def _ask_all(self, requests: Sequence[ChatRequest], template: str) -> list[Outcome]:
-        work = _Run([None] * len(requests))
+    async def _ask_all(
+        self, requests: Sequence[ChatRequest], template: str, on_outcome: Callable[[int, Outcome], None] | None
+    ) -> list[Outcome]:
+        work = _Run([None] * len(requests), on_outcome=on_outcome)
         for place, request in enumerate(requests):
             work.places.setdefault(key_of(self.model.fingerprint, template, request), []).append(place)
         wanted = {key: requests[places[0]] for key, places in work.places.items()}
@@ -164,8 +177,9 @@ class Asker:
             if number:  # asked once, paid once
                 told = replace(outcome, dollars=0.0) if isinstance(outcome, Failure) else replace(outcome, dollars=0.0, cached=True)
             work.results[place] = told
-            if self._on_outcome is not None:
-                self._on_outcome(place, told)
+            for listener in (self._on_outcome, work.on_outcome):
+                if listener is not None:
+                    listener(place, told)
 
     def _check_service(self, outcome: Outcome) -> None:
         """Raises:

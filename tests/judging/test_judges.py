@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auto_interventions.config import JudgeConfig
-from auto_interventions.judging import PredicateJudge, open_judge
+from auto_interventions.judging import PredicateJudge
 from auto_interventions.records import Hypothesis
 
 
@@ -28,7 +27,3 @@ def test_scores_by_the_check_and_abstains_without_one() -> None:
 def test_nothing_to_judge() -> None:
     assert PredicateJudge().score([], ["a"]).shape == (0, 1)
     assert PredicateJudge().score([hypothesis({"kind": "refusal"})], []).shape == (1, 0)
-
-
-def test_the_audit_file_opens_it() -> None:
-    assert open_judge(JudgeConfig()).name == "predicate"
