@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.errors import Interrupted
+from auto_interventions.flows.secrets import read_secret_block
 from auto_interventions.flows.server import begin, connected, named_by_user
 from auto_interventions.stages.checking import check_files, check_models
 from auto_interventions.stages.progress import Observer
@@ -31,11 +32,12 @@ def start_audit(config: AuditConfig, folder: Path, observer: Observer) -> str:
     observer.stage("starting: models, encoder, Prefect")
     server = begin()  # takes seconds: it starts while torch is imported and the models are checked
     check_models(config)
-    with Workspace.create(config, folder, observer) as workspace:
+    with Workspace.create(config, folder, observer, read_secret_block) as workspace:
         workspace.warm_up()
         with connected(server):
             from auto_interventions.flows.audit import audit_flow
 
+            workspace.language.open()
             audit_flow(f"{config.name}: {config.base.label} → {config.intervention.label}", str(workspace.path))
         return workspace.status
 
@@ -68,7 +70,7 @@ def start_comparison(
     """
     from auto_interventions.stages.comparing import ARMS, SideBySide  # plots and pages that an audit does without
 
-    comparison = SideBySide.of(config, folder, observer, exhaustive_texts, share_store)
+    comparison = SideBySide.of(config, folder, observer, exhaustive_texts, share_store, read_secret_block)
     for arm in ARMS:
         # With the file's store: opening one makes it, and nothing shall be written yet.
         check_files(comparison.config(arm).model_copy(update={"store": config.store}), comparison.run_folder(arm))

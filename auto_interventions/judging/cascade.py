@@ -60,13 +60,16 @@ class Judges:
         """Names of those that judge `hypothesis`."""
         return self.names[:1] if hypothesis.check is not None else self.names[1:]
 
-    def judge(self, hypotheses: Sequence[Hypothesis], pairs: Sequence[Pair], cells: BoolArray | None = None) -> Judged:
+    def judge(
+        self, hypotheses: Sequence[Hypothesis], pairs: Sequence[Pair], cells: BoolArray | None = None, second: bool = True
+    ) -> Judged:
         """What the judges say of H sentences on n pairs.
 
         Args:
             hypotheses: with and without checks.
             pairs: both models' texts.
             cells: (H, n) which pairs a language model judges for which sentence; None: all. Checks, which are free, run everywhere.
+            second: whether the strong judge is asked too.
 
         Returns:
             (H, n) scores; see `Judged`.
@@ -83,7 +86,7 @@ class Judges:
             return Judged.of_scores(base, intervention)
         cheap = _judged(self._cheap, hypotheses, pairs, wanted)
         base, intervention = np.where(wanted, cheap[0], base), np.where(wanted, cheap[1], intervention)
-        if self._strong is None:
+        if self._strong is None or not second:
             return Judged.of_scores(base, intervention)
         unsure = _undecided(base, intervention, self._config.borderline) & wanted
         self._count(hypotheses, unsure, wanted)

@@ -16,6 +16,7 @@ from auto_interventions.comparing import Comparison, compare_runs, write_compari
 from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import ConfigError, RunDirectoryError
+from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.runs import RunDirectory, load_run
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import Observer, RoundReport
@@ -36,17 +37,24 @@ class SideBySide:
     active: AuditConfig
     exhaustive: AuditConfig
     observer: Observer
+    read_block: ReadBlock | None = None
     result: Comparison | None = None
 
     @staticmethod
     def of(
-        config: AuditConfig, folder: Path, observer: Observer, exhaustive_texts: int | None = None, share_store: bool = False
+        config: AuditConfig,
+        folder: Path,
+        observer: Observer,
+        exhaustive_texts: int | None = None,
+        share_store: bool = False,
+        read_block: ReadBlock | None = None,
     ) -> SideBySide:
         """The two audits of `config`; writes nothing.
 
         Args:
             exhaustive_texts: `max_texts` of the exhaustive audit; None: the file's.
             share_store: both use the file's store, instead of a fresh one each.
+            read_block: reads the Prefect Secret blocks that hold keys of language models.
 
         Raises:
             ConfigError: the file's strategy is exhaustive, or the exhaustive audit would draw fewer texts than the active one may.
@@ -69,7 +77,7 @@ class SideBySide:
         exhaustive = config.model_copy(update={"name": f"{config.name}, exhaustively", "sampling": sampling})
         stores = [config.store] * 2 if share_store else [str(folder / f"store-{arm}") for arm in ARMS]
         audits = [audit.model_copy(update={"store": store}) for audit, store in zip((config, exhaustive), stores, strict=True)]
-        return SideBySide(folder, audits[0], audits[1], observer)
+        return SideBySide(folder, audits[0], audits[1], observer, read_block)
 
     @property
     def path(self) -> str:
@@ -96,7 +104,7 @@ class SideBySide:
     @contextmanager
     def opened(self, arm: Arm) -> Generator[Workspace]:
         """The workspace of one arm; its clock starts here."""
-        with Workspace.create(self.config(arm), self.run_folder(arm), _Named(self.observer, arm)) as workspace:
+        with Workspace.create(self.config(arm), self.run_folder(arm), _Named(self.observer, arm), self.read_block) as workspace:
             workspace.reuse_run = False
             workspace.warm_up()  # imports are no stage's
             yield workspace

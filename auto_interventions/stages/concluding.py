@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from auto_interventions.clustering import living, silhouette
-from auto_interventions.confirming import conclude as conclude_findings
 from auto_interventions.hypotheses import themes_of
 from auto_interventions.stages.clustering import settle_on_all
+from auto_interventions.stages.examining import concluded
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.tables import Map, cluster_columns, stratum_columns, text_columns
 from auto_interventions.stages.workspace import Workspace
@@ -23,7 +23,7 @@ def conclude(where: Workspace) -> Counts:
     settle_on_all(where)
     where.observer.stage("concluding")
     with where.ledger.stage("conclude"):
-        end = conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=(where.language.checker.name,))
+        end = where.conclusion or concluded(where)
         places = Map(where)
         where.directory.write_table("texts.parquet", text_columns(where, places))
         where.directory.write_table("strata.parquet", stratum_columns(where, places, end.divergent))
@@ -31,7 +31,7 @@ def conclude(where: Workspace) -> Counts:
         if where.partition is not None and len(places.vectors):
             held = np.unique(places.labels[places.labels >= 0])
             where.directory.write_arrays("partition.npz", {"centroids": where.partition.centroids[held]})
-        findings = [asdict(finding) for finding in end.findings]
+        findings = [asdict(replace(finding, beside=where.beside.get(finding.id, {}))) for finding in end.findings]
         where.directory.write_json(
             "findings.json",
             {
@@ -48,11 +48,11 @@ def conclude(where: Workspace) -> Counts:
                     where.config.sampling.strategy == "exhaustive",
                 ),
                 "findings": findings,
-                "themes": themes_of(end.findings),
+                "themes": where.themes or themes_of(end.findings),
                 "stopped_because": where.stopped_because,
             },
         )
-    where.status = "stopped" if where.out_of_budget else "done"
+    where.status = "stopped" if where.out_of_budget or where.out_of_money else "done"
     where.extra["clustering"] = _clustering(where, places)
     where.write_run()
     record_run(where.store, where.ledger, where.config.name, where.path)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HINTS = 6  # words and form that a labelling call is told of
 _HINT_PAIRS = 200
+_KNOWN = 20  # of the detectors' sentences, that the labeller is not to say again
 _FEWEST = 4  # pairs of a place worth a call
 _MEANT = 1.0  # nats of the trial from which its direction counts more than the labeller's
 
@@ -58,12 +59,12 @@ def _labelled(where: Workspace, lexical: Sequence[Hypothesis], own: Sequence[str
     where.observer.stage("naming differences")
     with where.ledger.stage("propose: label") as counts, where.language.charged(counts):
         try:
-            return list(labeller.propose(_sites(where, lexical), where.explore_state().round, known=own))
+            return list(labeller.propose(_sites(where, lexical), where.explore_state().round, known=[*own, *(check.statement for check in lexical[:_KNOWN])]))
         except BudgetSpent as error:
             where.out_of_money = str(error)
             return list(labeller.so_far)
         finally:
-            where.extra["labelling"] = labeller.as_dict()
+            where.extra["labelling"] = labeller.counts.as_dict()
 
 
 def _sites(where: Workspace, lexical: Sequence[Hypothesis]) -> list[Site]:

@@ -52,6 +52,10 @@ class Stages(Protocol[Where]):
         """Judges the round's fresh pairs and bets on the verdicts."""
         ...
 
+    def examine(self, where: Where) -> Counts:
+        """What is looked at beside the verdicts."""
+        ...
+
     def conclude(self, where: Where) -> Counts:
         """Findings, tables, ledger."""
         ...
@@ -85,6 +89,7 @@ def order(stages: Stages[Where], where: Where) -> None:
             stages.generate(where, "confirm", round, role)
         stages.confirm(where, round)
         round += 1
+    stages.examine(where)
     stages.conclude(where)
     stages.report(where)
     stages.keep(where)

@@ -19,7 +19,8 @@ from auto_interventions.runs.ledger import Ledger, StageCounts
 from auto_interventions.stores import Store
 
 if TYPE_CHECKING:
-    from auto_interventions.judging import Judges, LanguageJudge
+    from auto_interventions.judging.cascade import Judges
+    from auto_interventions.judging.language import LanguageJudge
 
 LEXICAL, PREDICATE = "lexical", "predicate"
 
@@ -71,7 +72,7 @@ class LanguageModels:
     @cached_property
     def judges(self) -> Judges:
         """Who says whether a sentence fits a text."""
-        from auto_interventions.judging import Judges
+        from auto_interventions.judging.cascade import Judges
 
         config = self._config.judge
         cheap = None if config.cheap == PREDICATE else self._judge(config.cheap, config.chat)
@@ -84,7 +85,7 @@ class LanguageModels:
         return [self._judge(spec, self._config.judge.chat) for spec in self._config.judge.panel]
 
     def _judge(self, spec: str, settings: ChatConfig) -> LanguageJudge:
-        from auto_interventions.judging import LanguageJudge
+        from auto_interventions.judging.language import LanguageJudge
 
         return LanguageJudge(self.asker(spec, settings), self._config.judge, self._config.sampling.seed)
 

@@ -168,7 +168,8 @@ class Workspace:
         """Why exploring and confirming ended and what more texts would buy, for the report."""
         names: dict[Pool, str] = {"explore": "Exploring", "confirm": "Confirming"}
         reasons = [f"{names[phase]} stopped: {reason}." for phase, reason in self.stopped.items()]
-        return " ".join([*reasons, self.outlook]).strip()
+        money = [f"No language model was asked any more: {self.out_of_money}."] if self.out_of_money else []
+        return " ".join([*reasons, *money, self.outlook]).strip()
 
     def warm_up(self) -> None:
         """Imports what models and encoder need, while Prefect's server starts; they load themselves when they are first asked.

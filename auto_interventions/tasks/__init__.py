@@ -106,6 +106,12 @@ def confirm(where: str, round: int) -> Counts:
     return stages.confirm(workspace_at(where), round)
 
 
+@task(name="examine", task_run_name="examine findings")
+def examine(where: str) -> Counts:
+    """What is looked at beside the verdicts."""
+    return stages.examine(workspace_at(where))
+
+
 @task(name="conclude", task_run_name="conclude")
 def conclude(where: str) -> Counts:
     """Findings, tables, ledger."""
