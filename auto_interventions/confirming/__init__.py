@@ -4,23 +4,30 @@ from auto_interventions.confirming.conclude import Conclusion, capped_exp, concl
 from auto_interventions.confirming.focus import focus_of, shares_of
 from auto_interventions.confirming.outlook import outlook
 from auto_interventions.confirming.plan import ConfirmPlan, ConfirmRound, next_round, plan_confirmation
-from auto_interventions.confirming.state import ConfirmState, confirm_round, log_e_overall, payoff_sums, validated, why_stop_confirming
+from auto_interventions.confirming.scheduling import Block, judge_round, next_block
+from auto_interventions.confirming.standing import Standing, standing, why_stop_confirming
+from auto_interventions.confirming.state import ConfirmState, confirm_round, log_e_overall, payoff_sums, validated
 
 __all__ = [
+    "Block",
     "Conclusion",
     "ConfirmPlan",
     "ConfirmRound",
     "ConfirmState",
+    "Standing",
     "capped_exp",
     "conclude",
     "confirm_round",
     "focus_of",
+    "judge_round",
     "log_e_overall",
+    "next_block",
     "next_round",
     "outlook",
     "payoff_sums",
     "plan_confirmation",
     "shares_of",
+    "standing",
     "validated",
     "why_stop_confirming",
 ]

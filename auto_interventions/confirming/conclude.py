@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.payoffs import unbiased_scores
 from auto_interventions.confirming.state import ConfirmState, log_e_overall, validated
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.detectable import smallest_detectable
@@ -35,11 +36,16 @@ class Conclusion:
     divergent: tuple[int, ...]
 
 
-def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, judges: Sequence[str] = ("predicate",)) -> Conclusion:
+def conclude(
+    state: ConfirmState,
+    explored: RoundState,
+    config: AuditConfig,
+    judges: Sequence[str] | Callable[[Hypothesis], Sequence[str]] = ("predicate",),
+) -> Conclusion:
     """The audit's answer from all evidence so far; may be asked after any round.
 
     Args:
-        judges: names of the judges that scored the pairs.
+        judges: names of the judges that scored the pairs, the same for all hypotheses or of each.
     """
     alpha = config.inference.alpha
     log_overall = log_e_overall(state, explored)
@@ -48,11 +54,11 @@ def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, jud
     p_values = state.p_values if state.fixed and state.hypotheses else None
     findings = [
         replace(
-            _finding(state, number, float(log_e[number]), selected if passed[number] else None, alpha, tuple(judges)),
+            _finding(state, number, float(log_e[number]), selected if passed[number] else None, alpha, _named(judges, hypothesis)),
             p_value=None if p_values is None else float(p_values[number]),
             share=float(state.shares[number]),
         )
-        for number in range(len(state.hypotheses))
+        for number, hypothesis in enumerate(state.hypotheses)
     ]
     findings.sort(key=lambda finding: (finding.status != "validated", -finding.log_e, finding.id))
     detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha)
@@ -68,6 +74,10 @@ def conclude(state: ConfirmState, explored: RoundState, config: AuditConfig, jud
     return Conclusion(tuple(findings), overall, explored.divergent(alpha, log_e, state.shares if len(log_e) else None))
 
 
+def _named(judges: Sequence[str] | Callable[[Hypothesis], Sequence[str]], hypothesis: Hypothesis) -> tuple[str, ...]:
+    return tuple(judges(hypothesis) if callable(judges) else judges)
+
+
 def capped_exp(log_e: float) -> float:
     """The e-value, at most 10³⁰⁰."""
     return min(math.exp(min(log_e, 700.0)), LARGEST)
@@ -78,7 +88,7 @@ def _finding(state: ConfirmState, number: int, log_e: float, selected: int | Non
     hypothesis = state.hypotheses[number]
     effect = state.effect(number, alpha, selected)
     more_in = _more_in(hypothesis, effect)
-    both_judged = ~np.isnan(state.scores_base[number] + state.scores_intervention[number])
+    both_judged = ~np.isnan(np.add(*unbiased_scores(state.judged, number)))
     return Finding(
         id=hypothesis.id,
         statement=hypothesis.statement,
@@ -109,7 +119,8 @@ def _more_in(hypothesis: Hypothesis, effect: Effect) -> Direction:
 
 def _evidence(state: ConfirmState, number: int, more_in: Direction) -> tuple[str, ...]:
     """Ids of up to 8 texts of the `more_in` side that show it: first those whose partner does not, from different prompts if possible."""
-    base, intervention = state.scores_base[number], state.scores_intervention[number]
+    row = state.judged.row(number)
+    base, intervention = row.base[0], row.intervention[0]
     here, there = (intervention, base) if more_in == "intervention" else (base, intervention)
     showing = np.flatnonzero(~np.isnan(there) & (here >= 0.5))
     repeats: dict[int, int] = {}

@@ -30,6 +30,7 @@ WORTH = 1.5  # times the gain everywhere
 _HOPE = 0.5  # of the nats that are needed must be within reach
 _EVEN = 0.3  # of the error budget is shared evenly, whatever exploring showed
 _CANDIDATES = 1000.0  # sentences that a proposal had to beat
+_READ_CANDIDATES = 20.0  # where a language model proposed it
 _REVERSED = 0.15  # of the capital bets against the direction that exploring showed
 _FORWARD_EVEN = 0.4
 _KERNEL = 0.2
@@ -38,14 +39,29 @@ _KERNEL = 0.2
 def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
     """(H,) shares of the error budget by what exploring showed: in part even, the rest in proportion to min(1, exp(evidence) / 1000).
 
+    Where some sentences have a check and others need a language model, each kind gets half: lexical ones were counted on all explored
+    pairs, the others judged on a few, and must not starve beside them. The others' rest goes by min(1, exp(evidence) / 20), few as they
+    are, and the user's own count fully.
+
     >>> from dataclasses import replace
-    >>> plain = Hypothesis("a", None, "base", "own", 0)
+    >>> plain = Hypothesis("a", {}, "base", "lexical", 0)
     >>> shares_of([plain, replace(plain, statement="b", evidence=20.0)]).round(2)
     array([0.15, 0.85])
+    >>> read = replace(plain, check=None, source="labeller")
+    >>> shares_of([plain, read, replace(read, statement="b", evidence=2.0), replace(read, statement="c", source="own")]).round(2)
+    array([0.5 , 0.06, 0.14, 0.3 ])
     """
-    count = len(hypotheses)
-    odds = np.minimum(1.0, np.exp([min(hypothesis.evidence, 50.0) for hypothesis in hypotheses]) / _CANDIDATES)
-    return _EVEN / max(count, 1) + (1 - _EVEN) * odds / max(odds.sum(), 1e-300)
+    by_model = np.array([hypothesis.check is None for hypothesis in hypotheses], dtype=np.bool_)
+    evidence = np.array([min(hypothesis.evidence, 50.0) for hypothesis in hypotheses])
+    own = np.array([hypothesis.source == "own" for hypothesis in hypotheses], dtype=np.bool_)
+    odds = np.minimum(1.0, np.exp(evidence) / np.where(by_model, _READ_CANDIDATES, _CANDIDATES))
+    odds[by_model & own] = 1.0
+    shares = np.zeros(len(hypotheses))
+    kinds = [kind for kind in (~by_model, by_model) if kind.any()]
+    for kind in kinds:
+        held = _EVEN / int(kind.sum()) + (1 - _EVEN) * odds[kind] / max(odds[kind].sum(), 1e-300)
+        shares[kind] = held / len(kinds)
+    return shares
 
 
 def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:

@@ -6,7 +6,11 @@ smallest effect of interest in one sentence, within the budget; more texts would
 nothing to draw, so all of them are planned, within the budget.
 
 Besides, a round may hold focused pairs (`confirming.focus`): further samples of prompts in the strata where undecided sentences gain
-most."""
+most.
+
+Where language models judge every sentence, verdicts are dear and pairs are not: the backbone visits each prompt once, as few prompts as
+`judge.max_pairs` needs, rounds are small, and once the backbone is done sentences that are still open get further samples of all
+prompts alike, which carry evidence as focused pairs do."""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ import numpy as np
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.focus import FOCUSED, focus_of
+from auto_interventions.confirming.standing import AT_LEAST, checks_decided, is_open
 from auto_interventions.confirming.state import ConfirmState, nats_needed
 from auto_interventions.exploring.pool import apportion
 from auto_interventions.exploring.state import RoundState
@@ -30,6 +35,8 @@ _FEWEST = 500
 _MOST = 32_000
 _MOST_FOCUSED = 2.0  # times the backbone
 _UNLIMITED: int = 1 << 40
+_FEW = 50  # pairs of a round where only language models have still to judge
+_SPARE = 2  # times `judge.max_pairs`: some sentences wait while others are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ def plan_confirmation(
     hypotheses: int,
     config: AuditConfig,
     capacity: Mapping[str, int] | None = None,
+    checks: int | None = None,
 ) -> ConfirmPlan:
     """The plan of the confirming stage.
 
@@ -85,6 +93,7 @@ def plan_confirmation(
         texts_spent: texts drawn so far (exploring), both models together.
         hypotheses: how many sentences are tested; none, and nothing is asked.
         capacity: samples that each prompt id can give (recorded texts); a missing id, or None, is unlimited.
+        checks: how many of the sentences have a check; the others are judged by language models. None: all.
     """
     limits: Mapping[str, int] = capacity or {}
     order = sorted((prompt for prompt in prompts if limits.get(prompt.id, 1) > 0), key=lambda prompt: _key(prompt, config))
@@ -92,7 +101,11 @@ def plan_confirmation(
     if not order or budget < 1 or hypotheses < 1:
         return ConfirmPlan()
     everything = config.sampling.strategy == "exhaustive" or all(prompt.id in limits for prompt in order)
-    wanted = budget if everything else min(budget, _pairs_for_smallest_effect(len(order), hypotheses, config))
+    if checks == 0 and config.sampling.strategy != "exhaustive":
+        allowed = budget = min(budget, _SPARE * config.judge.max_pairs)
+        wanted = 0
+    else:
+        wanted = budget if everything else min(budget, _pairs_for_smallest_effect(len(order), hypotheses, config))
     samples = max(config.sampling.samples_per_prompt, math.ceil(wanted / len(order)))
     if samples * len(order) > budget:  # rather every prompt fewer times than some prompts never
         samples = max(config.sampling.samples_per_prompt, budget // len(order))
@@ -110,14 +123,21 @@ def plan_confirmation(
 
 
 def next_round(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config: AuditConfig) -> ConfirmRound:
-    """The next round's requests, about `per_round` texts; empty when there is nothing left to ask."""
+    """The next round's requests, about `per_round` texts, fewer where only language models judge; empty when there is nothing left."""
     left = plan.pairs - len(state.pairs)
     wanted = min(left, max(1, config.sampling.per_round // 2))
     if config.sampling.strategy == "exhaustive":
         wanted = left
+        judging = np.zeros(len(state.hypotheses), dtype=np.bool_)
+    else:
+        judging = is_open(state, explored, config)
+        if state.by_model.any() and (state.by_model.all() or checks_decided(state, explored, config)):
+            wanted = min(wanted, _FEW)
     drawn = dict(state.drawn)
     focus = _focus(plan, state, explored, config, left) if config.sampling.strategy != "uniform" else None
     unvisited = plan.backbone[state.backbone_prompts :]
+    if not unvisited and focus is None and judging.any():
+        focus = _everywhere(plan, state)
     for_focus = 0 if focus is None else wanted if not unvisited else int(wanted * FOCUSED)
     backbone = _slice(unvisited, wanted - for_focus, left - for_focus, drawn) if wanted > for_focus else []
     visited = state.backbone_prompts + len(backbone)
@@ -145,11 +165,25 @@ def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config:
     spare = min(left, plan.most_focused - int((~state.backbone).sum()))
     if config.sampling.strategy == "exhaustive" or spare < 1 or len(state.strata) < 2:
         return None
+    if state.by_model.all() and state.backbone_prompts < AT_LEAST:  # the intervals first: pairs are few
+        return None
+    needed = nats_needed(state, explored, config.inference.alpha)
+    needed = np.where(state.by_model & ~is_open(state, explored, config), 0.0, needed)  # settled ones do not vote
+    return focus_of(state.seen, _sizes(plan, state), needed, state.shares, spare, (config.sampling.seed, state.rounds))
+
+
+def _sizes(plan: ConfirmPlan, state: ConfirmState) -> FloatArray:
+    """(S,) prompts of the plan in each stratum."""
     sizes = np.zeros(len(state.strata))
     for request in plan.backbone:
         sizes[state.stratum_number[request.prompt.stratum]] += 1
-    needed = nats_needed(state, explored, config.inference.alpha)
-    return focus_of(state.seen, sizes, needed, state.shares, spare, (config.sampling.seed, state.rounds))
+    return sizes
+
+
+def _everywhere(plan: ConfirmPlan, state: ConfirmState) -> FloatArray | None:
+    """(S,) shares of the strata by their prompts; None if there are none."""
+    sizes = _sizes(plan, state)
+    return sizes / sizes.sum() if sizes.any() else None
 
 
 def _focused(plan: ConfirmPlan, state: ConfirmState, focus: FloatArray, pairs: int, drawn: dict[str, int], visited: int) -> list[Request]:

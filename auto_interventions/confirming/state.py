@@ -5,8 +5,11 @@ models show h equally often at each prompt, swapping the two texts changes nothi
 martingale: the e-value may be read after every round, prompts may be chosen by it, and confirming may stop on it. No hypothesis is ever
 dropped: e-BH runs over all that were proposed, each with its share of the error budget.
 
-Scores of a judge that abstained on either text (NaN) are no bet and leave the pair out of the effect. The prompt is the unit of
-effects: means over its pairs; the intervals go by the backbone (`confirming.plan`), prompts in the order in which it visited them."""
+Scores of a judge that abstained on either text, or was not asked (NaN), are no bet and leave the pair out of the effect. The prompt is the
+unit of effects: means over its pairs; the intervals go by the backbone (`confirming.plan`), prompts in the order in which it visited them.
+
+A sentence that a language model judges is judged on some pairs only (`confirming.scheduling`), perhaps by two judges: bets and sizes then
+take different payoffs (`confirming.payoffs`)."""
 
 from __future__ import annotations
 
@@ -16,17 +19,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.focus import shares_of, starting_wealth
+from auto_interventions.confirming.payoffs import bets_of, fresh_bets, unbiased_scores
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.betting import bet_many, log_e_values
+from auto_interventions.inference.cascade import largest
 from auto_interventions.inference.ebh import e_bh, gate_is_open
-from auto_interventions.inference.effects import Effect, estimate_effect
+from auto_interventions.inference.effects import Effect, estimate_effect, within
 from auto_interventions.inference.fixed import benjamini_hochberg, paired_p_values
 from auto_interventions.inference.intervals import confidence_sequence, e_by_level
+from auto_interventions.judging.judged import Judged
 from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, Hypothesis, IntArray, Pair
 
-_AT_LEAST_PROMPTS = 20  # no stop before so many prompts: intervals of fewer say nothing
+_AIM = 100  # prompts at which the interval of a sentence that a language model judges is narrowest: most stop near it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,14 @@ class ConfirmState:
         shares: (H,) of the error budget.
         log_wealth: (H, K) log-capital, two-sided.
         seen: (H, S, 3) number, sum and sum of squares of the payoffs in each stratum, explored and confirmed together: where to look.
-        scores_base, scores_intervention: (H, N) scores of all pairs so far, NaN = abstained.
+        judged: (H, N) what the judges said of all pairs so far.
+        tried: (H,) pairs on which each sentence was judged, answered or not.
         pairs: the N pairs, without their order ever changing.
         prompt_of_pair: (N,) number of each pair's prompt, in order of first visit.
         backbone: (N,) whether a pair belongs to the backbone; the others are focused.
         drawn: pairs of each prompt id.
         fixed: whether a fixed-n test decides (exhaustive audits), not the e-values.
+        least_chance: the smallest chance with which a strong judge is asked, as fixed beforehand; 1 where there is none.
         rounds: rounds done.
     """
 
@@ -56,13 +63,14 @@ class ConfirmState:
     shares: FloatArray
     log_wealth: FloatArray
     seen: FloatArray
-    scores_base: FloatMatrix
-    scores_intervention: FloatMatrix
+    judged: Judged
+    tried: IntArray
     prompt_of_pair: IntArray
     backbone: BoolArray
     pairs: tuple[Pair, ...] = ()
     drawn: Mapping[str, int] = field(default_factory=dict)
     fixed: bool = False
+    least_chance: float = 1.0
     rounds: int = 0
 
     @staticmethod
@@ -72,12 +80,14 @@ class ConfirmState:
         pool: Mapping[str, int] | None = None,
         explored: FloatArray | None = None,
         fixed: bool = False,
+        least_chance: float = 1.0,
     ) -> ConfirmState:
         """Before the first pair: every hypothesis has capital 1.
 
         Args:
             pool: prompts of the confirm pool by stratum; None: one stratum without a name.
             explored: (H, S, 3) number, sum and sum of squares of the payoffs while exploring, strata in the order of `pool`.
+            least_chance: `judge.slice` where there is a strong judge.
 
         Raises:
             ValueError: `explored` of another shape.
@@ -86,7 +96,6 @@ class ConfirmState:
         sums = np.zeros((len(hypotheses), len(sizes), 3)) if explored is None else explored
         if sums.shape != (len(hypotheses), len(sizes), 3):
             raise ValueError(f"explored payoffs must have shape {(len(hypotheses), len(sizes), 3)}, not {sums.shape}")
-        none = np.zeros((len(hypotheses), 0), dtype=np.float32)
         return ConfirmState(
             hypotheses=tuple(hypotheses),
             planned_prompts=planned_prompts,
@@ -95,12 +104,28 @@ class ConfirmState:
             shares=shares_of(hypotheses),
             log_wealth=starting_wealth(hypotheses, sums.sum(axis=1)),
             seen=sums,
-            scores_base=none,
-            scores_intervention=none,
+            judged=Judged.empty(len(hypotheses)),
+            tried=np.zeros(len(hypotheses), dtype=np.int64),
             prompt_of_pair=np.zeros(0, dtype=np.int64),
             backbone=np.zeros(0, dtype=np.bool_),
             fixed=fixed,
+            least_chance=least_chance,
         )
+
+    @property
+    def scores_base(self) -> FloatMatrix:
+        """(H, N) the best known scores of the base's texts; NaN = not judged."""
+        return self.judged.base
+
+    @property
+    def scores_intervention(self) -> FloatMatrix:
+        """(H, N) the best known scores of the intervention's texts."""
+        return self.judged.intervention
+
+    @property
+    def by_model(self) -> BoolArray:
+        """(H,) which sentences only a language model can judge."""
+        return np.array([hypothesis.check is None for hypothesis in self.hypotheses], dtype=np.bool_)
 
     @property
     def log_e(self) -> FloatArray:
@@ -126,7 +151,17 @@ class ConfirmState:
     def p_values(self) -> FloatArray:
         """(H,) p-values of the fixed-n test over prompts (`inference.fixed`); valid where all texts were drawn before any was judged."""
         every = np.ones(len(self.pairs), dtype=np.bool_)
-        return paired_p_values(np.array([self._differences(number, every) for number in range(len(self.hypotheses))]))
+        return paired_p_values(np.array([self._means(self._bets(number), every) for number in range(len(self.hypotheses))]))
+
+    def judged_prompts(self, hypothesis: int) -> int:
+        """Prompts that the interval of hypothesis number `hypothesis` rests on."""
+        return int((~np.isnan(self._backbone_differences(hypothesis))).sum())
+
+    def paid(self, hypothesis: int) -> FloatArray:
+        """(3,) number, sum and sum of squares of the payoffs that hypothesis number `hypothesis` bet on while confirming."""
+        payoffs = bets_of(self.judged, hypothesis)
+        payoffs = payoffs[~np.isnan(payoffs)]
+        return np.array([len(payoffs), payoffs.sum(), (payoffs**2).sum()])
 
     def effect(self, hypothesis: int, alpha: float, selected: int | None = None) -> Effect:
         """Size and place of the difference that hypothesis number `hypothesis` describes.
@@ -134,7 +169,7 @@ class ConfirmState:
         `selected`: how many hypotheses were picked out, this one among them; its interval then bounds the false coverage rate
         (`e_by_level`). None: it was not picked.
         """
-        base, intervention = self.scores_base[hypothesis], self.scores_intervention[hypothesis]
+        base, intervention = unbiased_scores(self.judged, hypothesis)
         judged = ~(np.isnan(base) | np.isnan(intervention))
         number = self.stratum_number
         strata = np.zeros(self.prompts, dtype=np.int64)
@@ -146,17 +181,38 @@ class ConfirmState:
             strata,
             list(number),
             alpha if selected is None else e_by_level(selected, len(self.hypotheses), alpha),
-            ordering=self._prompt_means(np.sign(intervention - base), judged),
-            planned=max(self.planned_prompts, 1),
+            ordering=self._prompt_means(np.sign(self._best_known(hypothesis)), judged),
+            planned=self._planned(hypothesis),
             strata_alpha=alpha,
             running=selected is None,
             pool_sizes=self.pool_sizes if focused and len(number) == len(self.strata) else None,
             random_sample=self._backbone_differences(hypothesis) if focused else None,
+            bound=self._bound(hypothesis),
         )
 
     def interval(self, hypothesis: int, alpha: float) -> tuple[float, float]:
         """The effect's interval alone, at level `alpha`."""
-        return confidence_sequence(self._backbone_differences(hypothesis), -1, 1, alpha, planned=max(self.planned_prompts, 1))
+        bound, planned = self._bound(hypothesis), self._planned(hypothesis)
+        return within(confidence_sequence(self._backbone_differences(hypothesis), -bound, bound, alpha, planned=planned))
+
+    def _planned(self, hypothesis: int) -> int:
+        """How many prompts the interval aims at."""
+        planned = max(self.planned_prompts, 1)
+        return planned if self.fixed or self.hypotheses[hypothesis].check is not None else min(planned, _AIM)
+
+    def _bound(self, hypothesis: int) -> float:
+        """Of a pair's unbiased payoff: 1, more where a strong judge is asked with a chance below 1."""
+        chance = self.judged.chance[hypothesis]
+        return largest(np.append(chance[chance > 0], self.least_chance)) if chance.any() else 1.0
+
+    def _best_known(self, hypothesis: int) -> FloatMatrix:
+        """(N,) difference of the best known scores."""
+        row = self.judged.row(hypothesis)
+        return row.intervention[0] - row.base[0]
+
+    def _bets(self, hypothesis: int) -> FloatArray | FloatMatrix:
+        """(N,) the payoffs that evidence goes by."""
+        return self._best_known(hypothesis) if self.judged.alone else bets_of(self.judged, hypothesis)
 
     def _backbone_differences(self, hypothesis: int) -> FloatArray:
         """Mean difference of each prompt's backbone pairs, in the backbone's order."""
@@ -165,11 +221,15 @@ class ConfirmState:
         return self._differences(hypothesis, self.backbone)[order]
 
     def _differences(self, hypothesis: int, rows: BoolArray) -> FloatArray:
-        """(prompts,) mean difference over each prompt's judged pairs among `rows`; NaN where there is none."""
-        payoffs = self.scores_intervention[hypothesis] - self.scores_base[hypothesis]
+        """(prompts,) mean unbiased difference over each prompt's judged pairs among `rows`; NaN where there is none."""
+        base, intervention = unbiased_scores(self.judged, hypothesis)
+        return self._means(intervention - base, rows)
+
+    def _means(self, payoffs: FloatArray | FloatMatrix, rows: BoolArray) -> FloatArray:
+        """(prompts,) mean over each prompt's pairs among `rows` that paid; NaN where there is none."""
         return self._prompt_means(payoffs, rows & ~np.isnan(payoffs))
 
-    def _prompt_means(self, values: FloatMatrix, judged: BoolArray) -> FloatArray:
+    def _prompt_means(self, values: FloatArray | FloatMatrix, judged: BoolArray) -> FloatArray:
         """(prompts,) mean over each prompt's judged pairs, NaN where none was judged."""
         where = self.prompt_of_pair[judged]
         sums = np.bincount(where, weights=values[judged].astype(np.float64), minlength=self.prompts)
@@ -180,45 +240,62 @@ class ConfirmState:
 def confirm_round(
     state: ConfirmState,
     pairs: Sequence[Pair],
-    scores_base: FloatMatrix,
-    scores_intervention: FloatMatrix,
+    scores_base: FloatMatrix | None = None,
+    scores_intervention: FloatMatrix | None = None,
     backbone_pairs: int | None = None,
+    *,
+    judged: Judged | None = None,
+    cells: BoolArray | None = None,
 ) -> ConfirmState:
-    """The state after one more round.
+    """The state after one more round, or one more block of a round.
 
     Args:
         pairs: n fresh pairs of confirm-pool prompts, those of the backbone first, in the plan's order.
         scores_base, scores_intervention: (H, n) how well each sentence fits each text, in [0, 1]; NaN = abstained.
         backbone_pairs: how many belong to the backbone; None: all.
+        judged: instead of the two, what one or two judges said.
+        cells: (H, n) which sentence was to be judged on which pair, chosen before any of these pairs was judged (`next_block`): a choice
+            that knows another sentence's verdict on the same pair is biased. None: every one.
 
     Raises:
         ValueError: scores of another shape or outside [0, 1], or a pair that was bet on before.
     """
-    expected = (len(state.hypotheses), len(pairs))
-    if scores_base.shape != expected or scores_intervention.shape != expected:
-        raise ValueError(f"scores must have shape {expected}, not {scores_base.shape} and {scores_intervention.shape}")
-    if any(np.any((scores < 0) | (scores > 1)) for scores in (scores_base, scores_intervention)):
-        raise ValueError("scores must lie in [0, 1] (NaN = the judge abstained)")
-    seen = {(pair.prompt.id, pair.base.sample) for pair in state.pairs}
-    fresh = {(pair.prompt.id, pair.base.sample) for pair in pairs}
-    if len(fresh) < len(pairs) or fresh & seen:
-        raise ValueError("a pair was judged before: each pair may be bet on once only")
-    payoffs = scores_intervention.astype(np.float64) - scores_base.astype(np.float64)
+    if judged is None:
+        if scores_base is None or scores_intervention is None:
+            raise ValueError("give the scores of both texts, or `judged`")
+        judged = Judged.of_scores(scores_base, scores_intervention)
+    _check(state, pairs, judged, cells)
     drawn = dict(state.drawn)
     for pair in pairs:
         drawn[pair.prompt.id] = drawn.get(pair.prompt.id, 0) + 1
+    whole = state.judged.then(judged)
+    payoffs = fresh_bets(whole, judged)
     return replace(
         state,
         log_wealth=bet_many(state.log_wealth, payoffs),
         seen=state.seen + payoff_sums(payoffs, [pair.prompt.stratum for pair in pairs], state.strata),
-        scores_base=np.concatenate([state.scores_base, scores_base], axis=1),
-        scores_intervention=np.concatenate([state.scores_intervention, scores_intervention], axis=1),
+        judged=whole,
+        tried=state.tried + (len(pairs) if cells is None else cells.sum(axis=1)),
         pairs=(*state.pairs, *pairs),
         prompt_of_pair=np.concatenate([state.prompt_of_pair, _numbered(state, pairs)]),
         backbone=np.concatenate([state.backbone, np.arange(len(pairs)) < (len(pairs) if backbone_pairs is None else backbone_pairs)]),
         drawn=drawn,
         rounds=state.rounds + 1,
     )
+
+
+def _check(state: ConfirmState, pairs: Sequence[Pair], judged: Judged, cells: BoolArray | None) -> None:
+    expected = (len(state.hypotheses), len(pairs))
+    texts = (judged.cheap_base, judged.cheap_intervention, judged.strong_base, judged.strong_intervention)
+    for part in (*texts, judged.asked, judged.chance, *(() if cells is None else (cells,))):
+        if part.shape != expected:
+            raise ValueError(f"scores must have shape {expected}, not {part.shape}")
+    if any(np.any((scores < 0) | (scores > 1)) for scores in (texts[:2] if judged.alone else texts)):
+        raise ValueError("scores must lie in [0, 1] (NaN = the judge abstained)")
+    seen = {(pair.prompt.id, pair.base.sample) for pair in state.pairs}
+    fresh = {(pair.prompt.id, pair.base.sample) for pair in pairs}
+    if len(fresh) < len(pairs) or fresh & seen:
+        raise ValueError("a pair was judged before: each pair may be bet on once only")
 
 
 def payoff_sums(payoffs: FloatArray, strata: Sequence[str], names: Sequence[str]) -> FloatArray:
@@ -254,32 +331,6 @@ def nats_needed(state: ConfirmState, explored: RoundState, alpha: float) -> Floa
     passed = validated(state, explored, alpha)
     bar = -np.log(alpha * state.shares * (int(passed.sum()) + 1))
     return np.where(passed, 0.0, np.maximum(bar - state.log_e, 1e-3))
-
-
-def why_stop_confirming(state: ConfirmState, explored: RoundState, config: AuditConfig, exhausted: bool = False) -> str | None:
-    """Why confirming should end now, as a clause for the report; None to go on.
-
-    It ends early only when more pairs could not change what the report says at the resolution that was asked for: every hypothesis is
-    either validated with an interval no wider than ± the smallest effect of interest, or its interval lies within ± that effect.
-
-    Args:
-        exhausted: the plan has nothing left to ask.
-    """
-    if not state.hypotheses:
-        return "no hypothesis was proposed"
-    if exhausted:
-        visited = state.backbone_prompts
-        judged = f"planned prompts were judged ({len(state.pairs)} pairs)"
-        missing = visited < state.planned_prompts
-        return f"max_texts is spent; {visited} of {state.planned_prompts} {judged}" if missing else f"all {visited} {judged}"
-    if state.backbone_prompts < _AT_LEAST_PROMPTS:
-        return None
-    smallest, passed = config.inference.smallest_effect, validated(state, explored, config.inference.alpha)
-    for number, is_validated in enumerate(passed):
-        lo, hi = state.interval(number, config.inference.alpha)
-        if not (hi - lo <= 2 * smallest if is_validated else -smallest <= lo and hi <= smallest):
-            return None
-    return f"all hypotheses are decided: validated, or shown to differ by less than {smallest:g} ({len(state.pairs)} pairs)"
 
 
 def _numbered(state: ConfirmState, pairs: Sequence[Pair]) -> IntArray:

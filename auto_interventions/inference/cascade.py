@@ -6,7 +6,7 @@ undecided, a small share elsewhere: the random slice), ξ_i ∈ {0, 1}, and says
     y_i = λ_i c_i + (ξ_i / π_i) (s_i − λ_i c_i)
 
 has the mean of s_i, whatever the cheap judge is worth: prediction-powered inference with active sampling. λ_i ∈ [0, 1] comes from
-earlier pairs only and makes the variance (1/π − 1) (s − λc)² small: a cheap judge that says nothing is left out (λ → 0). |y| ≤ 1 + 2/π_min,
+earlier pairs only and makes the variance (1/π − 1) (s − λc)² small: a cheap judge that says nothing is left out (λ → 0). |y| ≤ 2/π_min − 1,
 so a confidence sequence for the mean of y is one for the strong judge's mean, at any time.
 
 Evidence.  If the models do not differ at a prompt, swapping a pair's two texts changes nothing. Both judges are blind and see them in
@@ -15,7 +15,7 @@ symmetric around 0 given the past and may be bet on. `cascade_payoffs` bets on s
 up by 1/π. A biased, noisy or lazy judge costs power, never the error guarantee; it does bend what is claimed, which is why the size is
 y's.
 
-What it costs.  A clear pair's variance is (1/π − 1) (s − λc)², and the range that a confidence sequence must allow for is 1 + 2/π. With a
+What it costs.  A clear pair's variance is (1/π − 1) (s − λc)², and the range that a confidence sequence must allow for is 2/π − 1. With a
 cheap judge that is right 97% of the time and a slice of a fifth the interval is a fifth wider than that of as many strong verdicts on
 random pairs; with 80% and a tenth twice as wide. So the cascade saves strong calls where it decides (evidence, borderline), and a plain
 random slice of strong verdicts is as good for the size alone, unless the cheap judge is nearly as good as the strong one.
@@ -115,12 +115,15 @@ def trust(cheap: FloatArray, strong: FloatArray, asked: BoolArray, chance: Float
 
 
 def largest(chance: FloatArray) -> float:
-    """The bound B ≥ |y| of `rectified` payoffs, which their confidence sequence needs: 1 + 2/π_min.
+    """The bound B ≥ |y| of `rectified` payoffs, which their confidence sequence needs: 2/π_min − 1.
+
+    |y| = |s/π − (1/π − 1) λc| where the strong judge was asked, |λc| where not. Take π_min from the rule that asks, not from the pairs
+    so far: a bound that changes with the data bounds nothing.
 
     >>> largest(np.array([0.5, 1.0]))
-    5.0
+    3.0
     """
-    return 1 + 2 / float(chance.min(initial=1.0))
+    return 2 / float(chance.min(initial=1.0)) - 1
 
 
 def _check(cheap: FloatArray, strong: FloatArray, asked: BoolArray, chance: FloatArray) -> None:

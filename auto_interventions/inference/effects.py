@@ -67,6 +67,7 @@ def estimate_effect(
     running: bool = True,
     pool_sizes: FloatArray | None = None,
     random_sample: FloatArray | None = None,
+    bound: float = 1.0,
 ) -> Effect:
     """The effect over prompts in the order in which they were drawn.
 
@@ -85,6 +86,8 @@ def estimate_effect(
         mean
             over the strata that were judged.
         random_sample: differences of a random sample of prompts in its order, which alone makes the interval; None: all of them.
+        bound: of |difference| at a prompt; above 1 for scores that leave [0, 1] because they were made unbiased (`cascade.rectified`).
+            Their means are shown as rates, moved into [0, 1].
 
     Raises:
         ValueError: a score outside [0, 1], or arrays of different lengths.
@@ -100,24 +103,28 @@ def estimate_effect(
     if not total:
         return Effect(0.0, 0.0, 0.0, (-1.0, 1.0), 0.5, (), 0)
     before, after, where = base[judged], intervention[judged], strata[judged]
-    _check_scores(before, after)
+    if bound == 1:
+        _check_scores(before, after)
     differences = after - before
     signs = np.sign(differences) if ordering is None else ordering[judged]
     weight = np.ones(total) if weights is None else weights[judged] / weights[judged].mean()
     if pool_sizes is not None:
         weight = weight * _post_stratified(where, pool_sizes)
     pooled = float((weight * differences).mean())
-    if random_sample is None:
-        interval = confidence_sequence(differences, -1, 1, alpha, None if weights is None else weights[judged], planned, running)
-    else:
-        interval = confidence_sequence(random_sample, -1, 1, alpha, planned=planned, running=running)
+    used = differences if random_sample is None else random_sample
+    weighed = weights[judged] if weights is not None and random_sample is None else None
+    interval = within(confidence_sequence(used, -bound, bound, alpha, weighed, planned, running))
+    rates = float((weight * before).mean()), float((weight * after).mean())
+    if bound != 1:
+        pooled = float(np.clip(pooled, -1, 1))
+        rates = _rates_around((rates[0] + rates[1]) / 2, pooled)
     return Effect(
-        base_rate=float((weight * before).mean()),
-        intervention_rate=float((weight * after).mean()),
+        base_rate=rates[0],
+        intervention_rate=rates[1],
         difference=pooled,
         interval=_including(interval, pooled),
         auc=float(0.5 + (weight * signs).mean() / 2),
-        strata=_strata(differences, where, stratum_names, pooled, alpha if strata_alpha is None else strata_alpha, planned),
+        strata=_strata(differences, where, stratum_names, pooled, alpha if strata_alpha is None else strata_alpha, planned, bound),
         prompts=total,
     )
 
@@ -130,7 +137,7 @@ def _post_stratified(strata: IntArray, pool_sizes: FloatArray) -> FloatArray:
 
 
 def _strata(
-    differences: FloatArray, strata: IntArray, names: Sequence[str], pooled: float, alpha: float, planned: int | None
+    differences: FloatArray, strata: IntArray, names: Sequence[str], pooled: float, alpha: float, planned: int | None, bound: float
 ) -> tuple[StratumEffect, ...]:
     present = np.unique(strata)
     groups = [differences[strata == stratum] for stratum in present]
@@ -146,7 +153,8 @@ def _strata(
         if place not in chosen:
             continue
         share = None if planned is None else max(1, round(planned * len(group) / len(differences)))
-        lo, hi = _including(confidence_sequence(group, -1, 1, each, planned=share), float(group.mean()))
+        interval = within(confidence_sequence(group, -bound, bound, each, planned=share))
+        lo, hi = _including(interval, float(np.clip(group.mean(), -1, 1)))
         effects.append(StratumEffect(names[int(stratum)], float(np.clip(point, lo, hi)), (lo, hi), len(group)))
     return tuple(effects)
 
@@ -171,6 +179,18 @@ def _variances(groups: list[FloatArray], counts: IntArray) -> FloatArray:
     """Sampling variance of each stratum's mean. The prior keeps a stratum of few, agreeing prompts from looking certain."""
     squares = np.array([((group - group.mean()) ** 2).sum() for group in groups])
     return (squares + _PRIOR_PROMPTS * _PRIOR_VARIANCE) / (counts - 1 + _PRIOR_PROMPTS) / counts
+
+
+def within(interval: tuple[float, float]) -> tuple[float, float]:
+    """The part of an interval that a difference of rates can lie in, [−1, 1]."""
+    return float(np.clip(interval[0], -1, 1)), float(np.clip(interval[1], -1, 1))
+
+
+def _rates_around(middle: float, difference: float) -> tuple[float, float]:
+    """Two rates in [0, 1] that differ by `difference`, their middle as near to `middle` as that allows."""
+    half = abs(difference) / 2
+    middle = min(max(middle, half), 1 - half)
+    return middle - difference / 2, middle + difference / 2
 
 
 def _including(interval: tuple[float, float], point: float) -> tuple[float, float]:

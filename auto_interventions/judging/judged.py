@@ -1,4 +1,4 @@
-"""What the judges said of H sentences on n pairs: the scores of the cheap and of the strong judge, and with what chance the strong was asked.
+"""What the judges said of H sentences on n pairs: scores of the cheap and of the strong judge, and with what chance the strong was asked.
 
 The record between whoever judges (`judging.cascade`) and whoever bets on it (`confirming`)."""
 
@@ -35,8 +35,10 @@ class Judged:
     @staticmethod
     def of_scores(base: FloatMatrix, intervention: FloatMatrix) -> Judged:
         """One judge alone: (H, n) scores of both texts, NaN = not judged."""
-        nothing = np.full(base.shape, np.nan, dtype=np.float32)
-        return Judged(base, intervention, nothing, nothing, np.zeros(base.shape, dtype=np.bool_), np.zeros(base.shape))
+        # Views of one number: the second judge that is not there takes no memory.
+        nothing = np.broadcast_to(np.float32(np.nan), base.shape)
+        never, no_chance = np.broadcast_to(np.bool_(False), base.shape), np.broadcast_to(np.float64(0.0), base.shape)
+        return Judged(base, intervention, nothing, nothing, never, no_chance)
 
     @staticmethod
     def empty(hypotheses: int) -> Judged:
@@ -50,13 +52,25 @@ class Judged:
         Raises:
             ValueError: of another number of sentences.
         """
+        if self.alone and other.alone:
+            bases, interventions = (self.cheap_base, other.cheap_base), (self.cheap_intervention, other.cheap_intervention)
+            return Judged.of_scores(np.concatenate(bases, axis=1), np.concatenate(interventions, axis=1))
         both = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         return Judged(*(np.concatenate(parts, axis=1) for parts in both))
+
+    def row(self, number: int) -> Judged:
+        """What was said of sentence number `number` alone: (1, n)."""
+        return Judged(*(getattr(self, field.name)[number : number + 1] for field in fields(self)))
 
     @property
     def shape(self) -> tuple[int, int]:
         """Sentences and pairs."""
         return self.cheap_base.shape[0], self.cheap_base.shape[1]
+
+    @property
+    def alone(self) -> bool:
+        """Whether no sentence has a second judge."""
+        return not any(self.chance.strides) or not bool(self.chance.any())
 
     @property
     def base(self) -> FloatMatrix:
@@ -69,6 +83,8 @@ class Judged:
         return self._best(self.cheap_intervention, self.strong_intervention)
 
     def _best(self, cheap: FloatMatrix, strong: FloatMatrix) -> FloatMatrix:
+        if self.alone:
+            return cheap
         # Both texts from one judge: scores of two judges on the two texts of a pair cannot be compared.
         known = self.asked & ~np.isnan(self.strong_base) & ~np.isnan(self.strong_intervention)
         return np.where(known, strong, cheap)

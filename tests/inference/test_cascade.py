@@ -134,7 +134,7 @@ def test_nothing_judged_is_nothing() -> None:
     empty = np.zeros(0)
     assert len(rectified(empty, empty, empty.astype(bool), empty)) == 0
     assert len(cascade_payoffs(empty, empty, empty.astype(bool), empty)) == 0
-    assert largest(empty) == 3.0
+    assert largest(empty) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,147 @@
+"""How each sentence stands, and whether confirming should end.
+
+A sentence with a check costs nothing to judge: it goes on until its interval is narrow (`why_stop_confirming`). One that a language model
+judges costs money on every pair, so it is settled as soon as more verdicts would hardly change what is said of it:
+
+    validated   e-BH rejects it, and its interval rests on 20 prompts
+    small       its interval lies within ± the smallest effect of interest
+    hopeless    after 20 pairs, even a growth of evidence that is `_HOPE` standard errors better than what was seen would not bring it
+                over its bar within `judge.max_pairs`, were every other open sentence validated too
+    capped      judged on `judge.max_pairs`
+    open        none of these
+
+All of it is read off the past, as often as one likes: a stop of one sentence is a bet of 0 on later pairs, which every martingale allows.
+A validated sentence that e-BH's bar leaves behind again is open again, and so is a hopeless one that others' validation brings nearer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+
+from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.state import ConfirmState, validated
+from auto_interventions.exploring.state import RoundState
+from auto_interventions.inference.betting import FRACTIONS
+from auto_interventions.records import BoolArray, FloatArray, IntArray
+
+Standing = Literal["open", "validated", "small", "hopeless", "capped"]
+
+AT_LEAST = 20  # prompts before any stop, pairs before a sentence is given up: of fewer nothing can be said
+_HOPE = 1.5  # standard errors
+_DOUBT = 2.0  # pairs' worth of belief that half of the pairs pay something
+
+
+def standing(state: ConfirmState, explored: RoundState, config: AuditConfig) -> tuple[Standing, ...]:
+    """(H,) how each sentence stands; those with a check are validated or open."""
+    passed = validated(state, explored, config.inference.alpha)
+    stands: list[Standing] = ["validated" if one else "open" for one in passed.tolist()]
+    rows = np.flatnonzero(state.by_model)
+    enough = min(AT_LEAST, max(state.planned_prompts, 1))
+    for row in rows.tolist():
+        if state.tried[row] >= config.judge.max_pairs:
+            stands[row] = "validated" if passed[row] else "capped"
+        elif state.judged_prompts(row) < enough:
+            stands[row] = "open"
+        elif not passed[row] and _is_small(state, row, config):
+            stands[row] = "small"
+    still = np.array([row for row in rows.tolist() if stands[row] == "open"], dtype=np.int64)
+    for row in still[_hopeless(state, still, passed, config)].tolist():
+        stands[row] = "hopeless"
+    return tuple(stands)
+
+
+def is_open(state: ConfirmState, explored: RoundState, config: AuditConfig) -> BoolArray:
+    """(H,) which sentences a language model has still to judge."""
+    stands = standing(state, explored, config) if state.by_model.any() else ()
+    return state.by_model & np.array([one == "open" for one in stands] or [False] * len(state.hypotheses), dtype=np.bool_)
+
+
+def best_growth(mean: FloatArray, second: FloatArray) -> FloatArray:
+    """Nats a pair of the best bettor on payoffs −1, 0, 1 with this mean ≥ 0 and second moment.
+
+    >>> best_growth(np.array([0.0, 0.3, 1.0]), np.array([0.5, 0.5, 1.0])).round(2)
+    array([0.  , 0.1 , 0.68])
+    """
+    second = np.clip(second, np.maximum(mean, 1e-9), 1.0)
+    won, lost = ((second + sign * mean)[..., None] / 2 for sign in (1.0, -1.0))
+    return np.maximum((won * np.log1p(FRACTIONS) + lost * np.log1p(-FRACTIONS)).max(axis=-1), 0.0)
+
+
+def hoped_for(sums: FloatArray, errors: float) -> FloatArray:
+    """(…) nats a pair if the mean payoff is `errors` standard errors further from 0 than it looks.
+
+    `sums`: (…, 3) number, sum and sum of squares of the payoffs so far; none is an answer.
+    """
+    count, total, squares = np.moveaxis(sums, -1, 0)
+    second = np.minimum((squares + _DOUBT / 2) / (count + _DOUBT), 1.0)
+    mean = np.abs(total) / np.maximum(count, 1.0) + errors * np.sqrt(second / np.maximum(count, 1.0))
+    return best_growth(np.minimum(mean, 1.0), second)
+
+
+def checks_decided(state: ConfirmState, explored: RoundState, config: AuditConfig) -> bool:
+    """Whether every sentence with a check is validated with an interval no wider than ± the smallest effect, or shown to be small."""
+    smallest, passed = config.inference.smallest_effect, validated(state, explored, config.inference.alpha)
+    for number in np.flatnonzero(~state.by_model).tolist():
+        lo, hi = state.interval(number, config.inference.alpha)
+        if not (hi - lo <= 2 * smallest if passed[number] else -smallest <= lo and hi <= smallest):
+            return False
+    return True
+
+
+def why_stop_confirming(state: ConfirmState, explored: RoundState, config: AuditConfig, exhausted: bool = False) -> str | None:
+    """Why confirming should end now, as a clause for the report; None to go on.
+
+    It ends early only when more pairs could not change what the report says at the resolution that was asked for: every hypothesis is
+    either validated with an interval no wider than ± the smallest effect of interest, or its interval lies within ± that effect.
+    Sentences that a language model judges are settled by their `standing`.
+
+    Args:
+        exhausted: the plan has nothing left to ask.
+    """
+    if not state.hypotheses:
+        return "no hypothesis was proposed"
+    if exhausted:
+        visited = state.backbone_prompts
+        judged = f"planned prompts were judged ({len(state.pairs)} pairs)"
+        missing = visited < state.planned_prompts
+        return f"max_texts is spent; {visited} of {state.planned_prompts} {judged}" if missing else f"all {visited} {judged}"
+    by_model = state.by_model
+    if is_open(state, explored, config).any():
+        return None
+    if not by_model.all() and (state.backbone_prompts < AT_LEAST or not checks_decided(state, explored, config)):
+        return None
+    if by_model.any():
+        return f"all hypotheses are decided: {_told(state, explored, config)} ({len(state.pairs)} pairs)"
+    smallest = config.inference.smallest_effect
+    return f"all hypotheses are decided: validated, or shown to differ by less than {smallest:g} ({len(state.pairs)} pairs)"
+
+
+def _told(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str:
+    """How many of the sentences that a language model judged ended how."""
+    most = config.judge.max_pairs
+    words: dict[Standing, str] = {
+        "validated": "validated",
+        "small": f"shown to differ by less than {config.inference.smallest_effect:g}",
+        "hopeless": f"out of reach within {most} judged pairs",
+        "capped": f"undecided after {most} judged pairs",
+    }
+    counts = Counter(one for one, by_model in zip(standing(state, explored, config), state.by_model, strict=True) if by_model)
+    return ", ".join(f"{counts[one]} {word}" for one, word in words.items() if counts[one])
+
+
+def _is_small(state: ConfirmState, row: int, config: AuditConfig) -> bool:
+    lo, hi = state.interval(row, config.inference.alpha)
+    return -config.inference.smallest_effect <= lo and hi <= config.inference.smallest_effect
+
+
+def _hopeless(state: ConfirmState, rows: IntArray, passed: BoolArray, config: AuditConfig) -> BoolArray:
+    """(rows,) which of these open sentences could not reach their bar."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.bool_)
+    found = int((passed & ~np.isin(np.arange(len(passed)), rows)).sum()) + len(rows)
+    bars = -np.log(config.inference.alpha * state.shares[rows] * found)
+    sums = np.array([state.paid(row) for row in rows.tolist()])
+    reach = hoped_for(sums, _HOPE) * (config.judge.max_pairs - state.tried[rows])
+    return (state.tried[rows] >= AT_LEAST) & ~passed[rows] & (state.log_e[rows] + reach < bars)
