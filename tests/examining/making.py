@@ -10,26 +10,8 @@ from auto_interventions.fingerprint import generator
 from auto_interventions.records import Direction, Finding, Generation, Pair, Pool, Prompt
 
 WORDS = [
-    "river",
-    "otter",
-    "boat",
-    "lamp",
-    "bread",
-    "stone",
-    "garden",
-    "winter",
-    "song",
-    "letter",
-    "window",
-    "road",
-    "cloud",
-    "apple",
-    "table",
-    "friend",
-    "horse",
-    "bell",
-    "ship",
-    "market",
+    *("river", "otter", "boat", "lamp", "bread", "stone", "garden", "winter", "song", "letter"),
+    *("window", "road", "cloud", "apple", "table", "friend", "horse", "bell", "ship", "market"),
 ]
 
 
