@@ -21,7 +21,7 @@ Label = Literal["first", "second", "both", "neither", "unclear", "scored"]
 Fault = Literal["missing", "doubled", "unknown"]
 _STATEMENT = 400  # characters of a sentence
 _AT_LEAST, _AN_ITEM, _THINKING = 256, 64, 4_096  # tokens of a reply at most: models that must think take some hundred at the least
-_TYPICAL, _TYPICAL_ITEM, _TYPICAL_THINKING = 12, 20, 500  # tokens of a reply as measured
+_FRAME, _ENTRY, _THOUGHTS = 8, {"pairwise": 20, "graded": 12}, 500  # tokens of a usual reply: JSON takes two characters a token
 
 
 def _choice(said: object) -> object:
@@ -110,7 +110,7 @@ class Form:
 
     def typical_tokens(self, items: int) -> int:
         """Tokens of a usual reply about so many items."""
-        return _TYPICAL + _TYPICAL_ITEM * items + (_TYPICAL_THINKING if self.thinks else 0)
+        return _FRAME + _ENTRY[self.mode] * items + (_THOUGHTS if self.thinks else 0)
 
     def read(self, value: BaseModel | None, count: int) -> list[Verdict | Fault]:
         """What a reply says of each of `count` items, by number.
