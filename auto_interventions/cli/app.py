@@ -60,6 +60,33 @@ def audit(
 
 
 @app.command()
+def estimate(
+    file: AuditFile,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
+    measure: Annotated[bool, typer.Option(help="Draw a few texts to know how fast this machine is.")] = True,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Texts, tokens, time and dollars of an audit, before anything is spent."""
+    import json
+    import tempfile
+
+    from auto_interventions.audit_file import load_audit
+    from auto_interventions.cli.estimates import estimate_table
+    from auto_interventions.stages.checking import check_files
+    from auto_interventions.stages.estimating import estimate as compute
+
+    config = load_audit(file, overrides)
+    with tempfile.TemporaryDirectory() as empty:
+        check_files(config, Path(empty))
+    with err_console.status("") as status:
+        found = compute(config, measure, lambda doing: status.update(doing))
+    if json_output:
+        typer.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        out_console.print(estimate_table(found), highlight=False)
+
+
+@app.command()
 def compare(
     file: AuditFile,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of both runs; default: runs/NAME-compare.", show_default=False)] = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from auto_interventions.errors import ChatError
 
 
@@ -14,7 +16,7 @@ def read_secret_block(name: str) -> str:
     from prefect.blocks.system import Secret
 
     try:
-        block = Secret.load(name)
+        block: Any = Secret.load(name)
     except ValueError as error:
         raise ChatError(
             f"`key_block`: Prefect has no Secret block {name!r}; make it with `prefect block create secret` or in the UI, "

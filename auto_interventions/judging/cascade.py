@@ -15,7 +15,7 @@ from auto_interventions.config import JudgeConfig
 from auto_interventions.fingerprint import seed_of
 from auto_interventions.inference.cascade import strong_chance, undecided
 from auto_interventions.judging.judged import Judged
-from auto_interventions.judging.judges import PredicateJudge
+from auto_interventions.judging.judges import Judge
 from auto_interventions.judging.language import LanguageJudge
 from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, Hypothesis, Pair
 
@@ -25,9 +25,7 @@ _UNDECIDED, _WORTH = 0.15, 20.0  # share of pairs that a cheap judge is undecide
 class Judges:
     """The judges of an audit."""
 
-    def __init__(
-        self, predicate: PredicateJudge, cheap: LanguageJudge | None, strong: LanguageJudge | None, config: JudgeConfig, seed: int
-    ) -> None:
+    def __init__(self, predicate: Judge, cheap: LanguageJudge | None, strong: LanguageJudge | None, config: JudgeConfig, seed: int) -> None:
         """Asks nothing yet.
 
         Args:
@@ -60,9 +58,7 @@ class Judges:
         """Names of those that judge `hypothesis`."""
         return self.names[:1] if hypothesis.check is not None else self.names[1:]
 
-    def judge(
-        self, hypotheses: Sequence[Hypothesis], pairs: Sequence[Pair], cells: BoolArray | None = None, second: bool = True
-    ) -> Judged:
+    def judge(self, hypotheses: Sequence[Hypothesis], pairs: Sequence[Pair], cells: BoolArray | None = None, second: bool = True) -> Judged:
         """What the judges say of H sentences on n pairs.
 
         Args:

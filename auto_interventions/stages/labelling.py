@@ -59,7 +59,11 @@ def _labelled(where: Workspace, lexical: Sequence[Hypothesis], own: Sequence[str
     where.observer.stage("naming differences")
     with where.ledger.stage("propose: label") as counts, where.language.charged(counts):
         try:
-            return list(labeller.propose(_sites(where, lexical), where.explore_state().round, known=[*own, *(check.statement for check in lexical[:_KNOWN])]))
+            return list(
+                labeller.propose(
+                    _sites(where, lexical), where.explore_state().round, known=[*own, *(check.statement for check in lexical[:_KNOWN])]
+                )
+            )
         except BudgetSpent as error:
             where.out_of_money = str(error)
             return list(labeller.so_far)

@@ -1,0 +1,212 @@
+"""What an audit will take, before anything is spent: texts, tokens, time and dollars, each from the fewest to the most.
+
+The fewest is an audit whose first look decides all; the most is what the caps of the audit file allow. A few texts are really drawn and
+embedded to know how fast this machine is; they go into the store, where the audit finds them. No language model is asked: what calls cost
+follows from the requests as they would be, the prices, and replies of usual length.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from auto_interventions.config import AuditConfig, ChatConfig, JudgeConfig
+from auto_interventions.embedding import StoredEncoder, open_encoder
+from auto_interventions.errors import ChatError
+from auto_interventions.fingerprint import generator
+from auto_interventions.judging.language import LanguageJudge
+from auto_interventions.llm.asking import Asker
+from auto_interventions.llm.chat import ChatRequest, Outcome, Usage
+from auto_interventions.llm.prices import open_prices
+from auto_interventions.prompts import load_prompts
+from auto_interventions.records import ROLES, Prompt, Role
+from auto_interventions.stages.speaking import LEXICAL, PREDICATE
+from auto_interventions.stores import Store, open_store
+from auto_interventions.subjects import Request, open_subject, recorded_texts
+
+_WARM, _TIMED = 4, 24  # texts of each side: the first load the model
+_CONFIRMED_AT_LEAST = 1_000  # texts: the smallest plan of confirming
+_JUDGED_AT_LEAST = 20  # pairs of a sentence
+_BYTES_A_TOKEN = 4
+_LABEL_FRAME, _LABEL_SENTENCE = 700, 45  # tokens of a labelling request's own words, and of a sentence in a reply
+_STRONG_SHARE = 0.15  # of the pairs, which a cheap judge is undecided about
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """From the fewest to the most."""
+
+    fewest: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an audit will take. `seconds`: of drawing and embedding texts on this machine, None where nothing was measured; `dollars` by
+    what they are for; `cap`: `budget.dollars`."""
+
+    prompts: int
+    texts: Amount
+    tokens: Amount | None
+    seconds: Amount | None
+    calls: Amount
+    dollars: dict[str, Amount] = field(default_factory=dict[str, Amount])
+    cap: float | None = None
+    drawn: int = 0
+
+    @property
+    def dollars_in_all(self) -> Amount:
+        """Sum over what they are for; the cap is not taken off."""
+        every = self.dollars.values()
+        return Amount(sum(one.fewest for one in every), sum(one.most for one in every))
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-native."""
+        return {**asdict(self), "dollars_in_all": asdict(self.dollars_in_all)}
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Texts that were drawn or recorded, and how long one takes: to draw (both models: seconds a text of each), to embed."""
+
+    prompts: list[Prompt]
+    texts: dict[Role, list[str]]
+    tokens: float = 0.0
+    drawing: dict[Role, float] = field(default_factory=dict[Role, float])
+    embedding: float | None = None
+    drawn: int = 0
+
+
+def estimate(config: AuditConfig, measure: bool = True, say: Callable[[str], None] = lambda _: None) -> Estimate:
+    """What the audit of `config` will take.
+
+    Args:
+        measure: draw a few texts to know the speed; without, times are unknown and texts are taken to be as long as allowed.
+        say: told what is being done.
+
+    Raises:
+        BadInput: the audit file cannot be used.
+    """
+    recorded = recorded_texts(config)
+    prompts = [] if config.prompts.source == "free" else load_prompts(config.prompts, recorded, config.sampling.seed)
+    store = open_store(config.store)
+    try:
+        sample = _drawn(config, prompts, store, measure, say)
+        calls, dollars = _language(config, sample, store)
+    finally:
+        store.close()
+    held = sum(len(answers) for file in recorded for side in file.texts.values() for answers in side.values())
+    both_recorded = config.base.texts is not None and config.intervention.texts is not None
+    most = min(config.sampling.max_texts, held) if both_recorded else config.sampling.max_texts
+    if config.sampling.strategy == "exhaustive":
+        texts = Amount(most, most)
+    else:
+        texts = Amount(min(most, config.sampling.initial + _CONFIRMED_AT_LEAST), most)
+    tokens = None if both_recorded else Amount(texts.fewest * sample.tokens, texts.most * sample.tokens)
+    seconds = _seconds(config, sample, texts)
+    return Estimate(len(prompts), texts, tokens, seconds, calls, dollars, config.budget.dollars, sample.drawn)
+
+
+def _drawn(config: AuditConfig, prompts: Sequence[Prompt], store: Store, measure: bool, say: Callable[[str], None]) -> _Sample:
+    order = generator("estimate", config.sampling.seed).permutation(len(prompts)).tolist()
+    chosen = [prompts[place] for place in order[: _WARM + _TIMED]]
+    sample = _Sample(chosen, {role: [] for role in ROLES}, float(config.sampling.max_new_tokens))
+    live = [role for role in ROLES if getattr(config, role).texts is None]
+    if not chosen or (not measure and live):
+        usual = "x" * (_BYTES_A_TOKEN * config.sampling.max_new_tokens)
+        sample.texts = {role: [usual for _ in chosen] for role in ROLES}
+        return sample
+    tokens: list[int] = []
+    for role in ROLES:
+        say(f"drawing {len(chosen)} texts of the {role}")
+        subject = open_subject(getattr(config, role), role, config.sampling, store)
+        made = subject.generate([Request(prompt, 0, 1) for prompt in chosen[:_WARM]])
+        before, started = getattr(subject, "computed", 0), time.perf_counter()
+        made += subject.generate([Request(prompt, 0, 1) for prompt in chosen[_WARM:]])
+        seconds, computed = time.perf_counter() - started, getattr(subject, "computed", 0) - before
+        if computed:
+            sample.drawing[role] = seconds / computed
+        sample.drawn += getattr(subject, "computed", 0)
+        sample.texts[role] = [text.text for text in made]
+        tokens += [text.tokens for text in made]
+    sample.tokens = sum(tokens) / max(1, len(tokens))
+    say("embedding them")
+    sample.embedding = _embedding_seconds(config, store, [text for role in ROLES for text in sample.texts[role]])
+    return sample
+
+
+def _embedding_seconds(config: AuditConfig, store: Store, texts: Sequence[str]) -> float | None:
+    """Seconds a text; None where all of them are in the store."""
+    encoder = StoredEncoder(open_encoder(config.embedding), store)
+    encoder.encode(list(texts[:_WARM]))
+    before, started = encoder.computed, time.perf_counter()
+    encoder.encode(list(texts[_WARM:]))
+    return (time.perf_counter() - started) / computed if (computed := encoder.computed - before) else None
+
+
+def _seconds(config: AuditConfig, sample: _Sample, texts: Amount) -> Amount | None:
+    """Drawing all, embedding the explored ones (all, at the most); None where a rate is not known."""
+    live = [role for role in ROLES if getattr(config, role).texts is None]
+    if sample.embedding is None or any(role not in sample.drawing for role in live):
+        return None
+    a_text = sum(sample.drawing.values()) / 2
+    explored = config.sampling.initial
+    return Amount(texts.fewest * a_text + explored * sample.embedding, texts.most * (a_text + sample.embedding))
+
+
+def _language(config: AuditConfig, sample: _Sample, store: Store) -> tuple[Amount, dict[str, Amount]]:
+    """Calls of language models, and dollars by purpose."""
+    labels, judges = config.hypotheses.labeller != LEXICAL, config.judge.cheap != PREDICATE
+    own, judge = len(config.hypotheses.own_sentences), config.judge
+    found = min(config.hypotheses.limit, config.hypotheses.calls * config.hypotheses.sentences) if labels else 0
+    sentences = Amount(own + (1 if labels else 0), own + found)
+    calls, dollars = Amount(0, 0), dict[str, Amount]()
+    if labels:
+        one = _label_cost(config, sample)
+        dollars["naming differences"] = Amount(2 * one, (config.hypotheses.calls + 2) * one)
+        calls = Amount(2, config.hypotheses.calls + 2)
+    if judges:
+        cheap = _pair_cost(judge.cheap, judge.chat, config, sample, store)
+        share = judge.slice + (1 - judge.slice) * _STRONG_SHARE
+        strong = share * _pair_cost(judge.strong, judge.strong_chat or judge.chat, config, sample, store) if judge.strong else 0.0
+        a_pair = cheap + strong
+        dollars["trying them"] = Amount(sentences.fewest * judge.screen_pairs * cheap, sentences.most * judge.screen_pairs * cheap)
+        fewest = min(_JUDGED_AT_LEAST, judge.max_pairs)
+        dollars["judging"] = Amount(sentences.fewest * fewest * a_pair, sentences.most * judge.max_pairs * a_pair)
+        if judge.panel:
+            panel = sum(_pair_cost(spec, judge.chat, config, sample, store) for spec in judge.panel)
+            dollars["further judges"] = Amount(0.0, sentences.most * config.examine.panel_pairs * panel)
+        per_call = judge.pairs_per_call
+        calls = Amount(
+            calls.fewest + sentences.fewest * (judge.screen_pairs + fewest) / per_call,
+            calls.most + sentences.most * (judge.screen_pairs + judge.max_pairs * (1 + (share if judge.strong else 0.0))) / per_call,
+        )
+    return Amount(round(calls.fewest), round(calls.most)), dollars
+
+
+def _label_cost(config: AuditConfig, sample: _Sample) -> float:
+    """Dollars of one labelling call."""
+    shown = sum(len(prompt.whole) for prompt in sample.prompts) + sum(len(text) for side in sample.texts.values() for text in side)
+    a_pair = shown / max(1, len(sample.prompts)) / _BYTES_A_TOKEN
+    tokens = Usage(int(_LABEL_FRAME + config.hypotheses.pairs_shown * a_pair), _LABEL_SENTENCE * config.hypotheses.sentences)
+    return open_prices(config.hypotheses.labeller, config.hypotheses.chat).dollars(tokens)
+
+
+def _pair_cost(spec: str, settings: ChatConfig, config: AuditConfig, sample: _Sample, store: Store) -> float:
+    """Dollars of one pair."""
+    asker = Asker(_Unasked(spec), store, settings)
+    judge: JudgeConfig = config.judge
+    return LanguageJudge(asker, judge, config.sampling.seed).cost_per_pair(sample.texts["base"], sample.texts["intervention"])
+
+
+class _Unasked:
+    """A chat model that is only priced: an estimate needs no key."""
+
+    def __init__(self, spec: str) -> None:
+        self.name = spec
+        self.fingerprint = spec
+
+    async def ask(self, request: ChatRequest) -> Outcome:
+        """See `ChatModel.ask`."""
+        raise ChatError(f"{self.name}: an estimate asks nobody")
