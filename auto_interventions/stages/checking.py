@@ -123,7 +123,8 @@ def check_models(config: AuditConfig) -> None:
             check_subject(subject, role, free=config.prompts.source == "free")
     open_encoder(config.embedding)
     for field, spec, settings in specs_of(config):
-        if settings.key_block is None:  # a Prefect Secret block is read once the server is there
+        # A Prefect Secret block is read once the server is there; a local model is loaded once, then.
+        if settings.key_block is None and not spec.startswith("local:"):
             try:
                 open_prices(open_chat(spec, settings).name, settings)
             except ChatError as error:

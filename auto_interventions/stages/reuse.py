@@ -19,6 +19,7 @@ from auto_interventions.fingerprint import file_fingerprint, fingerprint
 from auto_interventions.runs.directory import identity
 from auto_interventions.runs.shelf import KeptRun, find_run, keep_run, restore_run
 from auto_interventions.stages.order import Counts
+from auto_interventions.stages.speaking import language_content
 from auto_interventions.stages.workspace import Workspace, versions
 from auto_interventions.stores import Store
 from auto_interventions.stores.keys import ContentKeys, name_entry
@@ -33,7 +34,8 @@ def run_key(config: AuditConfig) -> str:
     subjects = [subject_content(config.base, "base"), subject_content(config.intervention, "intervention")]
     prompts = file_fingerprint(Path(config.prompts.path)) if config.prompts.path is not None else None
     encoder = encoder_content(config.embedding)
-    return ContentKeys("run", RUN_VERSION, subjects[1], subjects, encoder, prompts, versions(), source_fingerprint()).of(identity(config))
+    content = [subjects, encoder, prompts, language_content(config), versions(), source_fingerprint()]
+    return ContentKeys("run", RUN_VERSION, subjects[1], *content).of(identity(config))
 
 
 def find(config: AuditConfig, store: Store) -> KeptRun | None:

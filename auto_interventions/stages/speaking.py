@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from auto_interventions.config import AuditConfig, ChatConfig
 from auto_interventions.judging import Judge, PredicateJudge
-from auto_interventions.llm import open_chat
+from auto_interventions.llm import open_chat, parse_spec
 from auto_interventions.llm.asking import Asker
 from auto_interventions.llm.budget import Budget
 from auto_interventions.llm.counts import CallCounts
@@ -17,12 +18,14 @@ from auto_interventions.llm.limits import open_limits
 from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.runs.ledger import Ledger, StageCounts
 from auto_interventions.stores import Store
+from auto_interventions.subjects.sources import folder_fingerprint, folder_of
 
 if TYPE_CHECKING:
     from auto_interventions.judging.cascade import Judges
     from auto_interventions.judging.language import LanguageJudge
 
 LEXICAL, PREDICATE = "lexical", "predicate"
+_ADDRESSES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
 
 
 def specs_of(config: AuditConfig) -> list[tuple[str, str, ChatConfig]]:
@@ -35,6 +38,18 @@ def specs_of(config: AuditConfig) -> list[tuple[str, str, ChatConfig]]:
         *((f"judge.panel.{number}", spec, judge.chat) for number, spec in enumerate(judge.panel)),
     ]
     return [(field, spec, settings) for field, spec, settings in named if spec not in (None, LEXICAL, PREDICATE)]
+
+
+def language_content(config: AuditConfig) -> list[str]:
+    """What decides replies and is not in the audit file: the files of local models, addresses from the environment."""
+    found: list[str] = []
+    for field, spec, settings in specs_of(config):
+        provider, model = parse_spec(spec)
+        if provider == "local":
+            found.append(folder_fingerprint(folder_of(model, None, field)))
+        else:
+            found.append(settings.base_url or os.environ.get(_ADDRESSES.get(provider, ""), "").strip())
+    return found
 
 
 class LanguageModels:
@@ -56,7 +71,8 @@ class LanguageModels:
         Raises:
             ChatError: it cannot be asked.
         """
-        key = (spec, settings.model_dump_json())
+        # A local model is in memory once, however it is asked.
+        key = (spec, "" if spec.startswith("local:") else settings.model_dump_json())
         if key not in self._askers:
             model = open_chat(spec, settings, self._read_block)
             limits = open_limits(settings, model.fingerprint, self._config.store)

@@ -1,7 +1,8 @@
 """Every field of an audit file that can change a value is in the key under which the value is kept, or is excused with a reason.
 
 Each field is really varied, and the keys are really computed: a field that is declared in `ENTERS` but does not change its keys fails, and
-so does one that is excused but does, and a new field that is in neither.
+so does one that is excused but does, and a new field that is in neither. Replies of language models are kept under what was really sent to
+them (`llm.shelf`), so no field can be forgotten there.
 """
 
 from __future__ import annotations
@@ -63,7 +64,32 @@ ENTERS: dict[str, tuple[set[str], Any]] = {
     "clustering.clusters": ({RUN}, 7),
     "hypotheses.limit": ({RUN}, 7),
     "hypotheses.own": ({RUN}, ({"phrase": ["once"]},)),
+    "hypotheses.labeller": ({RUN}, "gemini:labeller"),
+    "hypotheses.discover": ({RUN}, False),
+    "hypotheses.calls": ({RUN}, 3),
+    "hypotheses.pairs_shown": ({RUN}, 6),
+    "hypotheses.sentences": ({RUN}, 3),
+    "hypotheses.instruction": ({RUN}, "how stories end"),
+    "hypotheses.chat.base_url": ({RUN}, "http://127.0.0.1:1/v1"),
+    "hypotheses.chat.thinking": ({RUN}, "default"),
+    "judge.cheap": ({RUN}, "gemini:cheap"),
+    "judge.strong": ({RUN}, "gemini:strong"),
+    "judge.panel": ({RUN}, ("gemini:another",)),
     "judge.borderline": ({RUN}, (0.3, 0.6)),
+    "judge.slice": ({RUN}, 0.3),
+    "judge.mode": ({RUN}, "graded"),
+    "judge.pairs_per_call": ({RUN}, 3),
+    "judge.max_pairs": ({RUN}, 60),
+    "judge.screen_pairs": ({RUN}, 6),
+    "judge.known_pairs": ({RUN}, 10),
+    "judge.max_characters": ({RUN}, 500),
+    "judge.chat.base_url": ({RUN}, "http://127.0.0.1:1/v1"),
+    "judge.chat.thinking": ({RUN}, "default"),
+    "judge.strong_chat": ({RUN}, {"base_url": "http://127.0.0.1:1/v1"}),
+    "examine.panel_pairs": ({RUN}, 10),
+    "examine.generative_prompts": ({RUN}, 5),
+    "examine.identification_trials": ({RUN}, 5),
+    "intent": ({RUN}, "tell stories"),
     "inference.alpha": ({RUN}, 0.1),
     "inference.smallest_effect": ({RUN}, 0.1),
     "name": ({RUN}, "another"),
@@ -73,9 +99,11 @@ EXCUSED = {
     "embedding.revision": "the contents of the revision's files are in every key (a hub would be needed to vary it here)",
     "base.texts": "recorded texts are not generated; the sha256 of the file is in the run's key (test_reuse.py)",
     "base.reasoning": "reserved: null is its only value",
-    "hypotheses.labeller": "lexical is its only value; it is in the run's key",
-    "judge.cheap": "predicate is its only value; it is in the run's key",
-    "judge.strong": "reserved: null is its only value",
+    **{
+        f"{part}.chat.{field}": "how fast and at what price a language model is reached changes none of its replies"
+        for part in ("hypotheses", "judge")
+        for field in ("concurrency", "requests_per_minute", "tokens_per_minute", "timeout_seconds", "retries", "price", "key_block")
+    },
     "store": "where values are kept changes none of them",
     "budget.dollars": "a budget ends a run, and runs that a budget ended are not kept",
     "budget.minutes": "a budget ends a run, and runs that a budget ended are not kept",
@@ -117,6 +145,8 @@ def settings(paths: dict[str, str]) -> dict[str, Any]:
         "base": {"model": paths["model"]},
         "intervention": {"model": paths["model"]},
         "prompts": {"path": paths["first"]},
+        "hypotheses": {"labeller": "openai:labeller", "own": ["tells of a dog"]},
+        "judge": {"cheap": "openai:cheap"},
         "store": str(Path(paths["root"]) / "store"),
     }
 
@@ -135,8 +165,10 @@ def varied(paths: dict[str, str], field: str, value: Any) -> dict[str, Any]:
     data = settings(paths)
     if field == "embedding.dtype":  # auto is one of the two; the other one is the change
         value = "fp32" if open_encoder(EmbeddingConfig()).dtype == "bf16" else "bf16"
-    part, _, leaf = field.rpartition(".")
-    target = data.setdefault(part, {}) if part else data
+    *parts, leaf = field.split(".")
+    target = data
+    for part in parts:
+        target = target.setdefault(part, {})
     target[leaf] = value.format(**paths) if isinstance(value, str) else value
     if field == "prompts.source":
         del data["prompts"]["path"]
@@ -158,7 +190,17 @@ def test_the_field_changes_the_keys_that_it_enters_and_no_other(paths: dict[str,
     assert {kind for kind in before if before[kind] != after[kind]} == enters
 
 
-@pytest.mark.parametrize(("field", "value"), [("budget.minutes", 5.0), ("budget.dollars", 1.0), ("store", "{root}/another")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("budget.minutes", 5.0),
+        ("budget.dollars", 1.0),
+        ("store", "{root}/another"),
+        ("hypotheses.chat.concurrency", 3),
+        ("judge.chat.price", {"input": 1, "output": 2}),
+        ("judge.chat.retries", 1),
+    ],
+)
 def test_excused_fields_change_no_key(paths: dict[str, str], field: str, value: Any) -> None:
     assert keys(settings(paths)) == keys(varied(paths, field, value))
 
