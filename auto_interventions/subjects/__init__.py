@@ -10,7 +10,7 @@ from auto_interventions.config import SamplingConfig, SubjectConfig
 from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import Role
 from auto_interventions.stores import Store
-from auto_interventions.subjects.base import Job, Progress, Request, Subject, jobs_of
+from auto_interventions.subjects.base import Job, Progress, Request, Scorer, Subject, jobs_of
 from auto_interventions.subjects.recorded import RecordedSubject, RecordedTexts, check_pairing, recorded_texts
 from auto_interventions.subjects.sources import folder_fingerprint, folder_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "RecordedSubject",
     "RecordedTexts",
     "Request",
+    "Scorer",
     "Subject",
     "check_pairing",
     "check_subject",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from auto_interventions.errors import SubjectError
-from auto_interventions.records import Generation, Prompt, Role
+from auto_interventions.records import FloatArray, Generation, IntArray, Prompt, Role
 
 Progress = Callable[[int], None]
 
@@ -59,6 +59,25 @@ class Subject(Protocol):
 
     def available(self, prompt: Prompt) -> int | None:
         """How many samples of `prompt` this side can give; None: as many as are asked for."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A side that can also say how likely it finds any text: a live model."""
+
+    def log_likelihood(self, prompt: Prompt, texts: Sequence[str]) -> FloatArray:
+        """(n,) sum of the natural log-probabilities of each text's tokens, given the prompt as the model is really sent it (template,
+        system prompt and mined prefix included). At temperature 1, without nucleus, and without the token that ends a text; 0 for an
+        empty one.
+
+        Raises:
+            SubjectError: a text that does not fit in the model's context after the prompt, or NaN logits.
+        """
+        ...
+
+    def token_counts(self, prompt: Prompt, texts: Sequence[str]) -> IntArray:
+        """(n,) tokens of each text, of which `log_likelihood` is the sum."""
         ...
 
 

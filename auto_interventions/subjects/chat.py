@@ -49,8 +49,29 @@ class Codec:
             SubjectError: the template refuses it, or no token is left of it.
         """
         if (prompt, prefix) not in self._encoded:
-            self._encoded[prompt, prefix] = self._chat(prompt, prefix) if self.chats else self._raw(prompt + prefix)
+            self._encoded[prompt, prefix] = self._ids(prompt, prefix)
         return self._encoded[prompt, prefix]
+
+    def continuation(self, prompt: str, prefix: str, text: str) -> list[int]:
+        """The token ids of `text` as they would follow those of `encode(prompt, prefix)`: `decode` gives the text back.
+
+        Tokens do not cross the end of the prompt, as they do not when a model answers. Where no way to split the text gives it back (a
+        tokenizer that loses characters), the first one stands.
+
+        Raises:
+            SubjectError: as `encode`.
+        """
+        before = self.encode(prompt, prefix)
+        ways: list[list[int]] = []
+        whole = self._ids(prompt, prefix + text)
+        if whole[: len(before)] == before:
+            ways.append(whole[len(before) :])
+        ways.append(self._bare(text))
+        for mark in ("\n", "."):  # tokenizers that put a space before whatever they are given put it before the mark
+            alone, together = self._bare(mark), self._bare(mark + text)
+            if together[: len(alone)] == alone:
+                ways.append(together[len(alone) :])
+        return next((ids for ids in ways if self.decode(before, ids) == text), ways[0])
 
     def decode(self, prompt_ids: Sequence[int], new_ids: Sequence[int]) -> str:
         """The text of `new_ids` as it follows the prompt: exact but for special tokens, which are dropped.
@@ -81,6 +102,13 @@ class Codec:
                 f"{self._where} has no token from which a text could begin (neither bos nor eos), which `prompts.source: free` needs; "
                 f"give a prompt file (`source: file`)"
             ) from None
+
+    def _ids(self, prompt: str, prefix: str) -> list[int]:
+        return self._chat(prompt, prefix) if self.chats else self._raw(prompt + prefix)
+
+    def _bare(self, text: str) -> list[int]:
+        """The tokens of `text` alone; what looks like a special token is text."""
+        return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def _text(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -12,7 +12,7 @@ import numpy as np
 from auto_interventions.config import SamplingConfig, SubjectConfig
 from auto_interventions.errors import SubjectError
 from auto_interventions.fingerprint import fingerprint, generator
-from auto_interventions.records import Generation, Prompt, Role
+from auto_interventions.records import FloatArray, Generation, IntArray, Prompt, Role
 from auto_interventions.subjects.base import Job, Progress, Request, SilenceGuard, jobs_of
 from auto_interventions.subjects.chat import Codec
 from auto_interventions.subjects.sources import (
@@ -139,16 +139,44 @@ class LiveSubject:
                     self._sampling.top_p,
                 )
         except NotANumber:
-            raise SubjectError(
-                f"{self._role}: {self.label} answers NaN in {self._dtype}; set `{self._role}.quantization: "
-                f"{'fp32' if self._dtype == 'bf16' else 'bf16'}`, or check its weights"
-            ) from None
+            raise self._not_a_number() from None
         return [
             Generation(
                 self._role, job.prompt, job.sample, self._codec.decode(prompts[places[job.prompt.asked]], row.ids), row.tokens, row.finished
             )
             for job, row in zip(batch, drawn, strict=True)
         ]
+
+    def log_likelihood(self, prompt: Prompt, texts: Sequence[str]) -> FloatArray:
+        """See `subjects.Scorer`; in batches of texts of about the same length."""
+        from auto_interventions.subjects.likelihood import continuation_log_likelihoods
+        from auto_interventions.subjects.sampling import NotANumber, small_models_on_one_thread
+
+        before = self._encode(prompt)
+        after = [self._codec.continuation(prompt.text, prompt.prefix, text) for text in texts]
+        self._check_fits(prompt, len(before) + max((len(ids) for ids in after), default=0))
+        try:
+            with small_models_on_one_thread(self._model):
+                return continuation_log_likelihoods(self._model, before, after, self._sampling.batch_tokens)
+        except NotANumber:
+            raise self._not_a_number() from None
+
+    def token_counts(self, prompt: Prompt, texts: Sequence[str]) -> IntArray:
+        """See `subjects.Scorer`; loads no weights."""
+        return np.array([len(self._codec.continuation(prompt.text, prompt.prefix, text)) for text in texts], dtype=np.int64)
+
+    def _check_fits(self, prompt: Prompt, length: int) -> None:
+        if self._facts.context is not None and length > self._facts.context:
+            raise SubjectError(
+                f"{self._role}: {self.label} has room for {self._facts.context} tokens, but the prompt {prompt.whole[:60]!r} and a text to "
+                f"be scored after it take {length}; shorten one of them"
+            )
+
+    def _not_a_number(self) -> SubjectError:
+        return SubjectError(
+            f"{self._role}: {self.label} answers NaN in {self._dtype}; set `{self._role}.quantization: "
+            f"{'fp32' if self._dtype == 'bf16' else 'bf16'}`, or check its weights"
+        )
 
     def _uniforms(self, batch: Sequence[Job]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """(jobs, new tokens): every text's own stream, seeded by what it is."""

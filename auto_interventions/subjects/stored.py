@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import cast
 
+import numpy as np
+
 from auto_interventions.config import SamplingConfig
-from auto_interventions.records import Generation, Prompt, Role
+from auto_interventions.records import FloatArray, Generation, IntArray, Prompt, Role
 from auto_interventions.stores import Store
 from auto_interventions.stores.keys import ContentKeys, name_entry
 from auto_interventions.stores.sealed import seal, unseal
@@ -17,6 +19,8 @@ from auto_interventions.subjects.live import LiveSubject
 
 # Raise it when a change of code changes texts: sampling, wrapping of prompts, decoding.
 GENERATION_VERSION = 2
+# Raise it when a change of code changes log-likelihoods: wrapping of prompts, splitting of texts.
+LIKELIHOOD_VERSION = 1
 
 
 class StoredSubject:
@@ -76,6 +80,26 @@ class StoredSubject:
                 self._complete([job for job in batch if job.position not in answers], keys, answers, progress)
         return [answers[job.position] for job in jobs]
 
+    def log_likelihood(self, prompt: Prompt, texts: Sequence[str]) -> FloatArray:
+        """See `subjects.Scorer`; equal texts are scored once, and those in the store not at all."""
+        keys = {text: self.likelihood_key(prompt, text) for text in texts}
+        found = self._store.get_many(list(keys.values()))
+        known = {text: number for text, value in zip(keys, found, strict=True) if isinstance(number := unseal(value), float)}
+        missing = [text for text in keys if text not in known]
+        if missing:
+            fresh = self._subject.log_likelihood(prompt, missing).tolist()
+            self._store.put_many({keys[text]: seal(number) for text, number in zip(missing, fresh, strict=True)})
+            known.update(zip(missing, fresh, strict=True))
+        return np.array([known[text] for text in texts], dtype=np.float64)
+
+    def token_counts(self, prompt: Prompt, texts: Sequence[str]) -> IntArray:
+        """See `subjects.Scorer`."""
+        return self._subject.token_counts(prompt, texts)
+
+    def likelihood_key(self, prompt: Prompt, text: str) -> str:
+        """The content key of one text's log-likelihood: neither role, seed nor sampling parameters change it."""
+        return self._likelihood_keys.of_parts(*prompt.asked, text)
+
     def key(self, prompt: Prompt, sample: int) -> str:
         """The content key of one text."""
         return self._keys.of_parts(*prompt.asked, sample)
@@ -83,6 +107,10 @@ class StoredSubject:
     @cached_property
     def _keys(self) -> ContentKeys:
         return ContentKeys("generation", GENERATION_VERSION, self.fingerprint, self._role, self._sampling.drawing)
+
+    @cached_property
+    def _likelihood_keys(self) -> ContentKeys:
+        return ContentKeys("likelihood", LIKELIHOOD_VERSION, self.fingerprint)
 
     def _complete(self, batch: list[Job], keys: list[str], answers: dict[int, Generation], progress: Progress | None) -> None:
         if not batch:
