@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from auto_interventions.errors import BudgetSpent, ChatError
+from auto_interventions.errors import BudgetSpent, ChatError, Interrupted
 from auto_interventions.labelling import Site
+from auto_interventions.labelling.places import Place
 from auto_interventions.llm.budget import Budget
 from auto_interventions.records import Hypothesis
 from auto_interventions.stores import Store, open_store
@@ -250,6 +251,17 @@ def test_a_budget_that_ends_while_sentences_are_compared_keeps_them_all(serve: S
     assert mine.counts.proposed == 3
 
 
+def test_a_service_that_goes_away_leaves_what_was_proposed(serve: Serve, store: Store) -> None:
+    faults = [None] * 4 + [Fault("error", 503)] * 50
+    server = serve(models={"m": word_labeller(0.6)}, script=faults)
+    mine = labeller(server, store, calls=12, asked=asker(server, store, concurrency=4, retries=0))
+    sites = [site(f"place {number}", intervention=[f"word{chr(97 + number) * 3}"], seed=number) for number in range(12)]
+    with pytest.raises(Interrupted):
+        mine.propose(sites, 1)
+    assert told(mine.so_far) == {f'mentions "word{letter * 3}"': "intervention" for letter in "abcd"}
+    assert mine.counts.proposed == 4
+
+
 def test_a_refused_key_ends_it(serve: Serve, store: Store) -> None:
     mine = labeller(serve(models={"m": word_labeller()}, key="another"), store)
     with pytest.raises(ChatError):
@@ -275,3 +287,20 @@ def test_fewer_pairs_where_they_are_too_long(serve: Serve, store: Store) -> None
     assert sizes == [3]
     assert told(found) == {'mentions "lighthouse"': "intervention"}
     assert (mine.counts.calls, mine.counts.failed) == (3, 2)
+
+
+def test_what_was_too_long_is_shown_again_before_the_rest() -> None:
+    place = Place(Site("s", pairs_with(intervention=["lighthouse"], count=20)), 8, seed=0)
+    first = [shown.prompt for shown in place.visit()[0]]
+    place.learn(0, too_long=True)
+    assert [shown.prompt for shown in place.visit()[0]] == first[:4]
+    place.learn(1, too_long=False)
+    assert [shown.prompt for shown in place.visit()[0]] == first[4:]
+    for _ in range(3):
+        place.learn(0, too_long=True)
+    assert place.at_once == 1
+    assert place.worth, "a single pair is still to be tried"
+    for _ in range(2):
+        place.visit()
+        place.learn(0, too_long=True)
+    assert not place.worth

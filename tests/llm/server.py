@@ -1,6 +1,7 @@
 """One real HTTP server that speaks Gemini's, OpenAI's and Anthropic's protocols, with faults on demand and a record of every call.
 
 By hand:  python -m tests.llm.server --port 8400 --latency 0.2 --rate busy=0.05 --rate cut=0.02 --judge cheap=0.8 --judge strong=0.97
+          --labeller label=0.4
 Base URLs: gemini and anthropic http://127.0.0.1:8400, openai http://127.0.0.1:8400/v1. GET /record tells what was asked; GET /reset too,
 and forgets it.
 
@@ -24,6 +25,7 @@ from email.utils import formatdate
 from typing import Any
 
 from tests.llm.judges import fenced_judge
+from tests.llm.labellers import word_labeller
 from tests.llm.protocols import Answer, Question, read, write, write_error
 
 Model = Callable[[Question], "Answer | str"]
@@ -310,12 +312,18 @@ def main() -> None:
     parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE")
     parser.add_argument("--retry-after", type=float, default=None, metavar="SECONDS")
     parser.add_argument("--judge", action="append", default=[], metavar="MODEL=ACCURACY[/BIAS]")
+    parser.add_argument(
+        "--labeller", action="append", default=[], metavar="MODEL[=SHARE]", help="names words, from this difference in share on"
+    )
     options = parser.parse_args()
     models: dict[str, Model] = {}
     for judge in options.judge:
         name, _, numbers = judge.partition("=")
         accuracy, _, bias = numbers.partition("/")
         models[name] = fenced_judge(float(accuracy), float(bias or 0.0))
+    for labeller in options.labeller:
+        name, _, least = labeller.partition("=")
+        models[name] = word_labeller(float(least or 0.3))
     rates = {name: float(share) for name, _, share in (rate.partition("=") for rate in options.rate)}
     with ChatServer(models, options.latency, rates=rates, retry_after=options.retry_after, port=options.port) as server:
         sys.stdout.write(f"{server.port}\n")
