@@ -47,11 +47,13 @@ class Place:
 
     def visit(self) -> tuple[list[Shown], bool]:
         """The next pairs, from the beginning again after the last; and whether X is the base."""
-        rng = generator("labelling", self._seed, self.site.name, self.visits)
-        x_is_base = bool(rng.random() < 0.5)
         turned = itertools.islice(itertools.cycle(self._pairs), self._next % len(self._pairs), None)
+        pairs = list(itertools.islice(turned, min(self.at_once, len(self._pairs))))
+        asked = [[pair.prompt.id, pair.base.sample] for pair in pairs]  # sites may share a name: each still throws its own coin
+        rng = generator("labelling", self._seed, self.site.name, self.visits, asked)
+        x_is_base = bool(rng.random() < 0.5)
         shown: list[Shown] = []
-        for pair in itertools.islice(turned, min(self.at_once, len(self._pairs))):
+        for pair in pairs:
             sides = (pair.base.text, pair.intervention.text)
             x, y = sides if x_is_base else sides[::-1]
             shown.append(Shown(pair.prompt.whole, x, y, bool(rng.random() < 0.5)))

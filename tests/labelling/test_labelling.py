@@ -59,6 +59,15 @@ def test_a_labeller_that_prefers_a_name_favours_no_side(serve: Serve, store: Sto
     assert 10 <= directions["base"] <= 30, "40 coins leave this range once in 1,000 seeds"
 
 
+def test_places_of_one_name_throw_their_own_coins(serve: Serve, store: Store) -> None:
+    server, seen = watched(serve)
+    parts = pairs_with(intervention=["lighthouse"], count=96, share=1.0)
+    labeller(server, store, calls=24).propose([Site("everywhere", parts[first : first + 4]) for first in range(0, 96, 4)], 1)
+    coins = Counter("lighthouse" in " ".join(texts_shown(question, "text_Y")) for question in seen if kind_of(question) == "propose")
+    assert coins.total() == 24
+    assert min(coins[True], coins[False]) >= 5
+
+
 def test_names_are_hidden_and_order_is_shuffled(serve: Serve, store: Store) -> None:
     server, seen = watched(serve)
     labeller(server, store, calls=6).propose([site("intervention stratum", base=["lantern"], intervention=["beacon"], count=80)], 1)
