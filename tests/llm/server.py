@@ -311,7 +311,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE")
     parser.add_argument("--retry-after", type=float, default=None, metavar="SECONDS")
-    parser.add_argument("--judge", action="append", default=[], metavar="MODEL=ACCURACY[/BIAS]")
+    parser.add_argument("--judge", action="append", default=[], metavar="MODEL=ACCURACY[/BIAS[/DOUBT]]")
     parser.add_argument(
         "--labeller", action="append", default=[], metavar="MODEL[=SHARE]", help="names words, from this difference in share on"
     )
@@ -319,8 +319,8 @@ def main() -> None:
     models: dict[str, Model] = {}
     for judge in options.judge:
         name, _, numbers = judge.partition("=")
-        accuracy, _, bias = numbers.partition("/")
-        models[name] = fenced_judge(float(accuracy), float(bias or 0.0))
+        accuracy, bias, doubt, *_ = map(float, [*numbers.split("/"), 0, 0])
+        models[name] = fenced_judge(accuracy, bias, doubt=doubt)
     for labeller in options.labeller:
         name, _, least = labeller.partition("=")
         models[name] = word_labeller(float(least or 0.3))
