@@ -18,4 +18,4 @@ def examine(where: Workspace) -> Counts:
 
 def concluded(where: Workspace) -> Conclusion:
     """What confirming found."""
-    return conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=(where.language.checker.name,))
+    return conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=where.language.judges.judges_of)

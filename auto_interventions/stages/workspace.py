@@ -23,11 +23,12 @@ from typing import Self
 from auto_interventions import __version__
 from auto_interventions.clustering import ChangeEvidence, Partition
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming import Conclusion, ConfirmPlan, ConfirmRound, ConfirmState
+from auto_interventions.confirming import Conclusion, ConfirmPlan, ConfirmRound, ConfirmState, log_e_overall, validated
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import AutoInterventionsError, RunDirectoryError
 from auto_interventions.exploring import RoundState
 from auto_interventions.hypotheses import Candidates
+from auto_interventions.inference import gate_is_open
 from auto_interventions.judging.judged import Judged
 from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
@@ -210,6 +211,7 @@ class Workspace:
                 pool=self.confirm_strata(),
                 explored=self.explored_payoffs,
                 fixed=self.config.sampling.strategy == "exhaustive",
+                least_chance=self.config.judge.slice if self.config.judge.strong is not None else 1.0,
             )
         return self.confirming
 
@@ -225,6 +227,19 @@ class Workspace:
         """All pairs drawn while confirming, in order."""
         return self._pairs_of("confirm")
 
+    @property
+    def affordable(self) -> AuditConfig:
+        """The configuration; once the money is spent, one by which no language model judges any more."""
+        if not self.out_of_money:
+            return self.config
+        return self.config.model_copy(update={"judge": self.config.judge.model_copy(update={"max_pairs": 0})})
+
+    def peek(self, state: ConfirmState) -> None:
+        """Notes whether anything would be reported now."""
+        explored, alpha = self.explore_state(), self.config.inference.alpha
+        self.peeks["validated"] |= bool(validated(state, explored, alpha).any())
+        self.peeks["different"] |= gate_is_open(log_e_overall(state, explored), alpha)
+
     def _pairs_of(self, pool: Pool) -> list[Pair]:
         rounds = sorted(round for phase, round in self.pairs if phase == pool)
         return [pair for round in rounds for pair in self.pairs[pool, round]]
@@ -238,12 +253,16 @@ class Workspace:
         """Brings the run.json of an audit that was taken whole from the store up to date; `run`: when that one ended, its seconds."""
         now = {"started": self.started.isoformat(timespec="seconds"), "finished": self.finished, "seconds": round(self.seconds, 1)}
         self.directory.write_json("run.json", {**self.directory.read_json("run.json"), **now, "reused": {**self._reused(), "run": run}})
-        self.directory.write_json("ledger.json", self.ledger.as_dict())
+        self.write_ledger()
 
     def _reused(self) -> dict[str, object]:
         """What did not have to be done again."""
         spent = self.ledger.all
         return {"texts": spent.texts_reused, "embeddings": spent.embeddings_cached, "judge_calls": spent.judge_calls_cached, "run": None}
+
+    def write_ledger(self) -> None:
+        """Writes ledger.json as it stands."""
+        self.directory.write_json("ledger.json", self.ledger.as_dict())
 
     def write_run(self) -> None:
         """Writes run.json and ledger.json as they stand."""
@@ -274,7 +293,7 @@ class Workspace:
                 **self.extra,
             },
         )
-        self.directory.write_json("ledger.json", self.ledger.as_dict())
+        self.write_ledger()
 
 
 def workspace_at(path: str) -> Workspace:
