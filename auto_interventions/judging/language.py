@@ -19,7 +19,7 @@ import numpy as np
 
 from auto_interventions.config import JudgeConfig
 from auto_interventions.fingerprint import seed_of
-from auto_interventions.judging.questions import Form, Verdict
+from auto_interventions.judging.questions import MOST_ITEMS, Form, Verdict
 from auto_interventions.judging.record import JudgeRecord
 from auto_interventions.llm.asking import Asker
 from auto_interventions.llm.chat import Failure, Outcome, Reply, Usage, size_of
@@ -67,7 +67,7 @@ class LanguageJudge:
         self.record = JudgeRecord(self.name, config.mode)
         self._asker = asker
         self._seed = seed
-        self._per_call = config.pairs_per_call
+        self._per_call = min(config.pairs_per_call, MOST_ITEMS)
         self._form = Form(config.mode, config.max_characters, asker.settings.thinking == "default")
         self._known: dict[tuple[str, str, str, str], tuple[float, float]] = {}
         self._tried = self._unusable = 0

@@ -19,6 +19,7 @@ from auto_interventions.llm.fences import RULE, fenced
 Mode = Literal["pairwise", "graded"]
 Label = Literal["first", "second", "both", "neither", "unclear", "scored"]
 Fault = Literal["missing", "doubled", "unknown"]
+MOST_ITEMS = 50  # of a call
 _STATEMENT = 400  # characters of a sentence
 _AT_LEAST, _AN_ITEM, _THINKING = 256, 64, 4_096  # tokens of a reply at most: models that must think take some hundred at the least
 _FRAME, _ENTRY, _THOUGHTS = 8, {"pairwise": 20, "graded": 12}, 500  # tokens of a usual reply: JSON takes two characters a token
@@ -40,7 +41,7 @@ class PairVerdict(BaseModel):
 class PairVerdicts(BaseModel):
     """The reply to a pairwise question."""
 
-    verdicts: list[PairVerdict] = Field(max_length=100)
+    verdicts: list[PairVerdict] = Field(max_length=2 * MOST_ITEMS)
 
 
 class TextScore(BaseModel):
@@ -53,7 +54,7 @@ class TextScore(BaseModel):
 class TextScores(BaseModel):
     """The reply to a graded question."""
 
-    scores: list[TextScore] = Field(max_length=100)
+    scores: list[TextScore] = Field(max_length=2 * MOST_ITEMS)
 
 
 Item = tuple[str, ...]

@@ -142,7 +142,7 @@ def test_dollars_of_a_pair_beforehand(serve: Serve, store: Store) -> None:
     server = serve(models={"cheap": priced(fenced_judge(0.8, doubt=0.5)), "strong": priced(fenced_judge(1.0))})
     hypotheses = [FREE, sentence()]
     cheap = judge_of(server, store, "openai:cheap")
-    dear = {"chat": {"price": {"input": 10.0, "output": 100.0}}}
+    dear: dict[str, Any] = {"chat": {"price": {"input": 10.0, "output": 100.0}}}
     strong = judge_of(server, store, "openai:strong", **dear)
     judges = Judges(PredicateJudge(), cheap, strong, JudgeConfig(slice=0.2), 0)
     pairs = pairs_of(world(300))

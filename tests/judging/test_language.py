@@ -244,6 +244,14 @@ def test_batches_are_given_up_where_a_model_cannot_keep_them_apart(serve: Serve,
     assert len(server.calls) == 426, "a re-run gives up at the same place"
 
 
+def test_a_call_holds_fifty_items_at_most(serve: Serve, store: Store) -> None:
+    server, given = serve(models={"m": TRUE}), world(120)
+    judge = judge_of(server, store, pairs_per_call=1_000)
+    left, right = judge.score([DOG], given.left, given.right, given.keys, given.all)
+    np.testing.assert_array_equal([fits(left[0]), fits(right[0])], given.has("dog"))
+    assert len(server.calls) == 3
+
+
 def test_a_few_bad_batches_are_borne(serve: Serve, store: Store) -> None:
     def change(entries: list[dict[str, Any]], question: Question) -> None:
         if "Tale one 7:" in question.text:
