@@ -50,6 +50,12 @@ def unbiased_scores(judged: Judged, row: int) -> tuple[FloatArray | FloatMatrix,
     return base, intervention
 
 
+def counted(judged: Judged, row: int) -> BoolArray:
+    """(N,) the pairs that count for the size of sentence number `row`: judged, by the strong judge where it was asked."""
+    answered = ~np.isnan(judged.cheap_base[row] + judged.cheap_intervention[row])
+    return np.where(judged.asked[row], ~np.isnan(judged.strong_base[row] + judged.strong_intervention[row]), answered)
+
+
 def _twice(judged: Judged, row: int) -> BoolArray:
     """(N,) the pairs on which there is a second judge."""
     return judged.chance[row] > 0

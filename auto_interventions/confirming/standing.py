@@ -5,8 +5,8 @@ judges costs money on every pair, so it is settled as soon as more verdicts woul
 
     validated   e-BH rejects it, and its interval rests on 20 prompts
     small       its interval lies within ± the smallest effect of interest
-    hopeless    after 20 pairs, even a growth of evidence that is `_HOPE` standard errors better than what was seen would not bring it
-                over its bar within `judge.max_pairs`, were every other open sentence validated too
+    hopeless    after 20 pairs, even a growth of evidence that is a standard error better than what was seen would not bring it over its
+                bar within `judge.max_pairs`, were all open sentences that lean one way validated too
     capped      judged on `judge.max_pairs`
     open        none of these
 
@@ -29,7 +29,8 @@ from auto_interventions.records import BoolArray, FloatArray, IntArray
 Standing = Literal["open", "validated", "small", "hopeless", "capped"]
 
 AT_LEAST = 20  # prompts before any stop, pairs before a sentence is given up: of fewer nothing can be said
-_HOPE = 1.5  # standard errors
+_HOPE = 1.0  # standard errors: of 1.5 a third more verdicts are spent on sentences that are false, for hardly more true ones
+_LEANS = 1 / 3  # of its bar: a sentence that may yet be validated, and lower the bar of the others
 _DOUBT = 2.0  # pairs' worth of belief that half of the pairs pay something
 
 
@@ -42,9 +43,9 @@ def standing(state: ConfirmState, explored: RoundState, config: AuditConfig) -> 
     for row in rows.tolist():
         if state.tried[row] >= config.judge.max_pairs:
             stands[row] = "validated" if passed[row] else "capped"
-        elif state.judged_prompts(row) < enough:
+        elif (prompts := state.judged_prompts(row)) < enough:
             stands[row] = "open"
-        elif not passed[row] and _is_small(state, row, config):
+        elif not passed[row] and _is_small(state, row, prompts, config):
             stands[row] = "small"
     still = np.array([row for row in rows.tolist() if stands[row] == "open"], dtype=np.int64)
     for row in still[_hopeless(state, still, passed, config)].tolist():
@@ -131,17 +132,21 @@ def _told(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str
     return ", ".join(f"{counts[one]} {word}" for one, word in words.items() if counts[one])
 
 
-def _is_small(state: ConfirmState, row: int, config: AuditConfig) -> bool:
+def _is_small(state: ConfirmState, row: int, prompts: int, config: AuditConfig) -> bool:
+    smallest = config.inference.smallest_effect
+    if prompts * smallest < 2 * state.bound(row):  # no interval of so few is so narrow
+        return False
     lo, hi = state.interval(row, config.inference.alpha)
-    return -config.inference.smallest_effect <= lo and hi <= config.inference.smallest_effect
+    return -smallest <= lo and hi <= smallest
 
 
 def _hopeless(state: ConfirmState, rows: IntArray, passed: BoolArray, config: AuditConfig) -> BoolArray:
     """(rows,) which of these open sentences could not reach their bar."""
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
-    found = int((passed & ~np.isin(np.arange(len(passed)), rows)).sum()) + len(rows)
-    bars = -np.log(config.inference.alpha * state.shares[rows] * found)
-    sums = np.array([state.paid(row) for row in rows.tolist()])
-    reach = hoped_for(sums, _HOPE) * (config.judge.max_pairs - state.tried[rows])
-    return (state.tried[rows] >= AT_LEAST) & ~passed[rows] & (state.log_e[rows] + reach < bars)
+    others = int((passed & ~np.isin(np.arange(len(passed)), rows)).sum())
+    log_e, level = state.log_e[rows], config.inference.alpha * state.shares[rows]
+    leaning = int((log_e >= -_LEANS * np.log(level * (others + 1))).sum())
+    bars = -np.log(level * (others + 1 + leaning))
+    reach = hoped_for(state.paid[rows], _HOPE) * (config.judge.max_pairs - state.tried[rows])
+    return (state.tried[rows] >= AT_LEAST) & ~passed[rows] & (log_e + reach < bars)

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from auto_interventions.confirming.focus import shares_of, starting_wealth
-from auto_interventions.confirming.payoffs import bets_of, fresh_bets, unbiased_scores
+from auto_interventions.confirming.payoffs import bets_of, counted, fresh_bets, unbiased_scores
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.betting import bet_many, log_e_values
 from auto_interventions.inference.cascade import largest
@@ -46,6 +46,7 @@ class ConfirmState:
         log_wealth: (H, K) log-capital, two-sided.
         seen: (H, S, 3) number, sum and sum of squares of the payoffs in each stratum, explored and confirmed together: where to look.
         judged: (H, N) what the judges said of all pairs so far.
+        paid: (H, 3) number, sum and sum of squares of the payoffs that each sentence bet on.
         tried: (H,) pairs on which each sentence was judged, answered or not.
         pairs: the N pairs, without their order ever changing.
         prompt_of_pair: (N,) number of each pair's prompt, in order of first visit.
@@ -64,6 +65,7 @@ class ConfirmState:
     log_wealth: FloatArray
     seen: FloatArray
     judged: Judged
+    paid: FloatArray
     tried: IntArray
     prompt_of_pair: IntArray
     backbone: BoolArray
@@ -105,6 +107,7 @@ class ConfirmState:
             log_wealth=starting_wealth(hypotheses, sums.sum(axis=1)),
             seen=sums,
             judged=Judged.empty(len(hypotheses)),
+            paid=np.zeros((len(hypotheses), 3)),
             tried=np.zeros(len(hypotheses), dtype=np.int64),
             prompt_of_pair=np.zeros(0, dtype=np.int64),
             backbone=np.zeros(0, dtype=np.bool_),
@@ -155,13 +158,7 @@ class ConfirmState:
 
     def judged_prompts(self, hypothesis: int) -> int:
         """Prompts that the interval of hypothesis number `hypothesis` rests on."""
-        return int((~np.isnan(self._backbone_differences(hypothesis))).sum())
-
-    def paid(self, hypothesis: int) -> FloatArray:
-        """(3,) number, sum and sum of squares of the payoffs that hypothesis number `hypothesis` bet on while confirming."""
-        payoffs = bets_of(self.judged, hypothesis)
-        payoffs = payoffs[~np.isnan(payoffs)]
-        return np.array([len(payoffs), payoffs.sum(), (payoffs**2).sum()])
+        return len(np.unique(self.prompt_of_pair[self.backbone & counted(self.judged, hypothesis)]))
 
     def effect(self, hypothesis: int, alpha: float, selected: int | None = None) -> Effect:
         """Size and place of the difference that hypothesis number `hypothesis` describes.
@@ -187,12 +184,12 @@ class ConfirmState:
             running=selected is None,
             pool_sizes=self.pool_sizes if focused and len(number) == len(self.strata) else None,
             random_sample=self._backbone_differences(hypothesis) if focused else None,
-            bound=self._bound(hypothesis),
+            bound=self.bound(hypothesis),
         )
 
     def interval(self, hypothesis: int, alpha: float) -> tuple[float, float]:
         """The effect's interval alone, at level `alpha`."""
-        bound, planned = self._bound(hypothesis), self._planned(hypothesis)
+        bound, planned = self.bound(hypothesis), self._planned(hypothesis)
         return within(confidence_sequence(self._backbone_differences(hypothesis), -bound, bound, alpha, planned=planned))
 
     def _planned(self, hypothesis: int) -> int:
@@ -200,7 +197,7 @@ class ConfirmState:
         planned = max(self.planned_prompts, 1)
         return planned if self.fixed or self.hypotheses[hypothesis].check is not None else min(planned, _AIM)
 
-    def _bound(self, hypothesis: int) -> float:
+    def bound(self, hypothesis: int) -> float:
         """Of a pair's unbiased payoff: 1, more where a strong judge is asked with a chance below 1."""
         chance = self.judged.chance[hypothesis]
         return largest(np.append(chance[chance > 0], self.least_chance)) if chance.any() else 1.0
@@ -275,6 +272,7 @@ def confirm_round(
         log_wealth=bet_many(state.log_wealth, payoffs),
         seen=state.seen + payoff_sums(payoffs, [pair.prompt.stratum for pair in pairs], state.strata),
         judged=whole,
+        paid=state.paid + payoff_sums(payoffs, [""] * len(pairs), [""])[:, 0],
         tried=state.tried + (len(pairs) if cells is None else cells.sum(axis=1)),
         pairs=(*state.pairs, *pairs),
         prompt_of_pair=np.concatenate([state.prompt_of_pair, _numbered(state, pairs)]),
