@@ -82,10 +82,10 @@ class Judges:
             return Judged.of_scores(base, intervention)
         cheap = _judged(self._cheap, hypotheses, pairs, wanted)
         base, intervention = np.where(wanted, cheap[0], base), np.where(wanted, cheap[1], intervention)
-        if self._strong is None or not second:
-            return Judged.of_scores(base, intervention)
         unsure = _undecided(base, intervention, self._config.borderline) & wanted
         self._count(hypotheses, unsure, wanted)
+        if self._strong is None or not second:
+            return Judged.of_scores(base, intervention)
         chance = np.where(wanted, strong_chance(unsure, self._config.slice), 0.0)
         asked = self._coins(hypotheses, pairs, wanted) < chance
         strong = _judged(self._strong, hypotheses, pairs, asked)

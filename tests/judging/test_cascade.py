@@ -88,6 +88,22 @@ def test_the_strong_judge_sees_the_undecided_and_a_slice(serve: Serve, store: St
     assert len(server.calls) == calls
 
 
+def test_a_trial_asks_the_cheap_judge_alone(serve: Serve, store: Store) -> None:
+    server = serve(models={"cheap": fenced_judge(0.0, doubt=1.0), "strong": fenced_judge(1.0)})
+    judges, cheap, strong = opened(server, store)
+    pairs = pairs_of(world(60))
+    before = judges.cost_per_pair([sentence(), sentence(FOG)], pairs)
+    judged = judges.judge([sentence()], pairs, second=False)
+    assert not np.isnan(judged.cheap_base).any()
+    assert not judged.asked.any()
+    assert not judged.chance.any()
+    assert strong is not None
+    assert (cheap.record.asked, strong.record.asked) == (60, 0)
+    after = judges.cost_per_pair([sentence(), sentence(FOG)], pairs)
+    assert after[0] > 1.2 * before[0], "the strong judge will see most of these pairs"
+    assert after[1] == before[1], "another sentence has not been tried"
+
+
 def payoffs(judged: Any, row: int = 0) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
     cheap = (judged.cheap_intervention - judged.cheap_base)[row].astype(np.float64)
     strong = (judged.strong_intervention - judged.strong_base)[row].astype(np.float64)
