@@ -73,11 +73,14 @@ def agreement(one: FloatArray, other: FloatArray, weights: FloatArray | None = N
     return Agreement(len(first), share, _kappa(first, second, weight), _kappa_interval(first, second, weight, seed))
 
 
-def doubly_judged(judged: Judged, seed: int = 0) -> Agreement:
-    """Of the cheap and the strong judge, over all sentences and pairs that the strong one saw."""
-    cheap = preferences(judged.cheap_base, judged.cheap_intervention)[judged.asked]
-    strong = preferences(judged.strong_base, judged.strong_intervention)[judged.asked]
-    return agreement(cheap, strong, 1 / judged.chance[judged.asked], seed)
+def doubly_judged(judged: Judged, row: int | None = None, seed: int = 0) -> Agreement:
+    """Of the cheap and the strong judge on the pairs that the strong one saw: of one sentence, or of all together (None)."""
+    asked = judged.asked.copy()
+    if row is not None:
+        asked[np.arange(len(asked)) != row] = False
+    cheap = preferences(judged.cheap_base, judged.cheap_intervention)[asked]
+    strong = preferences(judged.strong_base, judged.strong_intervention)[asked]
+    return agreement(cheap, strong, 1 / judged.chance[asked], seed)
 
 
 def _kappa(first: IntArray, second: IntArray, weights: FloatArray) -> float | None:

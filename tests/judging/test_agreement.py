@@ -90,6 +90,17 @@ def test_pairs_chosen_for_being_difficult_do_not_bend_kappa() -> None:
     assert found.pairs == asked.sum()
 
 
+def test_agreement_of_one_sentence() -> None:
+    right, wrong = np.array([[1.0, 0, 1, 0]], np.float32), np.array([[0.0, 1, 1, 0]], np.float32)
+    every = np.ones((2, 4), dtype=np.bool_)
+    judged = Judged(
+        np.vstack([right, wrong]), np.vstack([1 - right] * 2), *[np.vstack([side] * 2) for side in (right, 1 - right)], every, every * 1.0
+    )
+    assert doubly_judged(judged, 0).agreement == 1
+    assert doubly_judged(judged, 1).agreement == 0.5
+    assert (doubly_judged(judged).agreement, doubly_judged(judged).pairs) == (0.75, 8)
+
+
 def test_agreement_of_fenced_judges(serve: Serve, store: Store) -> None:
     """Two judges of 80% and 90% whose errors are their own: what they agree on follows."""
     server = serve(models={"cheap": fenced_judge(0.8, seed=1), "strong": fenced_judge(0.9, seed=2)})
