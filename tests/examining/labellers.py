@@ -73,3 +73,25 @@ def quotes_first_words(question: Question) -> dict[str, Any]:
     """A reason for every text."""
     texts = [text for name, text in fences(question) if name == "text"]
     return {"reasons": [{"number": number, "reason": f"It begins with\n“{text[:12]}”."} for number, text in enumerate(texts, 1)]}
+
+
+def writes_two(fits: str, does_not: str) -> Callable[[Question], dict[str, Any]]:
+    """Writes one text that fits and one that does not, in the order in which they are asked for."""
+
+    def rule(question: Question) -> dict[str, Any]:
+        first = "must fit `first`" in outside(question)
+        return {"first": fits if first else does_not, "second": does_not if first else fits}
+
+    return rule
+
+
+def designs(prompts: list[str]) -> Callable[[Question], dict[str, Any]]:
+    """Proposes `prompts`, and guesses by the word that the sentence quotes; what a sentence says nothing of is a guess."""
+
+    def rule(question: Question) -> dict[str, Any]:
+        if "Write" in outside(question):
+            return {"prompts": prompts}
+        word = re.findall(r'"(.+?)"', fence(question, "sentence"))[0]
+        return {"model": "P", "sure": 80} if word in fence(question, "answer") else {"model": "Q", "sure": 80}
+
+    return rule
