@@ -58,7 +58,14 @@ class Judges:
         """Names of those that judge `hypothesis`."""
         return self.names[:1] if hypothesis.check is not None else self.names[1:]
 
-    def judge(self, hypotheses: Sequence[Hypothesis], pairs: Sequence[Pair], cells: BoolArray | None = None, second: bool = True) -> Judged:
+    def judge(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        pairs: Sequence[Pair],
+        cells: BoolArray | None = None,
+        second: bool = True,
+        slices: FloatArray | None = None,
+    ) -> Judged:
         """What the judges say of H sentences on n pairs.
 
         Args:
@@ -66,6 +73,7 @@ class Judges:
             pairs: both models' texts.
             cells: (H, n) which pairs a language model judges for which sentence; None: all. Checks, which are free, run everywhere.
             second: whether the strong judge is asked too.
+            slices: (H,) share of the pairs that the cheap judge is sure about which the strong one sees; None: `judge.slice` of all.
 
         Returns:
             (H, n) scores; see `Judged`.
@@ -86,7 +94,8 @@ class Judges:
         self._count(hypotheses, unsure, wanted)
         if self._strong is None or not second:
             return Judged.of_scores(base, intervention)
-        chance = np.where(wanted, strong_chance(unsure, self._config.slice), 0.0)
+        share = np.full(len(hypotheses), self._config.slice) if slices is None else slices
+        chance = np.where(wanted, np.stack([strong_chance(row, one) for row, one in zip(unsure, share.tolist(), strict=True)]), 0.0)
         asked = self._coins(hypotheses, pairs, wanted) < chance
         strong = _judged(self._strong, hypotheses, pairs, asked)
         return Judged(base, intervention, *strong, asked, chance)

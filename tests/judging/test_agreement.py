@@ -167,6 +167,22 @@ def test_known_texts_are_balanced_and_few_calls(serve: Serve, store: Store) -> N
     assert (again, len(server.calls)) == (found, 8)
 
 
+def test_known_pairs_are_of_all_kinds(serve: Serve, store: Store) -> None:
+    """A judge that always prefers one text, and never the wrong one, would look perfect on pairs of which exactly one fits."""
+
+    def one_fits(question: Question) -> str:
+        told = json.loads(fenced_judge(1.0)(question))
+        for entry in told["verdicts"]:
+            entry["fits"] = {"both": "A", "neither": "B"}.get(entry["fits"], entry["fits"])
+        return json.dumps(told)
+
+    judge = judge_of(serve(models={"m": one_fits}), store)
+    found = known_items(judge, words("dog", "cat"), pairs_of(world(400, 0.5, 0.5)), 160, 0)
+    assert found.pairs == 160
+    assert found.sensitivity == pytest.approx(0.75), "of a quarter of the pairs both fit, and one of them is missed"
+    assert found.specificity == pytest.approx(0.75)
+
+
 def test_nothing_is_known(serve: Serve, store: Store) -> None:
     server = serve(models={"m": fenced_judge(1.0)})
     pairs = pairs_of(world(10))

@@ -104,6 +104,14 @@ def test_a_trial_asks_the_cheap_judge_alone(serve: Serve, store: Store) -> None:
     assert after[1] == before[1], "another sentence has not been tried"
 
 
+def test_each_sentence_may_have_a_slice_of_its_own(serve: Serve, store: Store) -> None:
+    server = serve(models={"cheap": fenced_judge(1.0), "strong": fenced_judge(1.0)})
+    judges, _, _ = opened(server, store, slice=0.2)
+    judged = judges.judge([FREE, sentence(DOG), sentence(FOG)], pairs_of(world(300)), slices=np.array([0.5, 0.9, 0.05]))
+    np.testing.assert_allclose(judged.chance, np.array([[0.0], [0.9], [0.05]]) * np.ones((3, 300)))
+    assert judged.asked.mean(axis=1) == pytest.approx([0, 0.9, 0.05], abs=0.05)
+
+
 def payoffs(judged: Any, row: int = 0) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
     cheap = (judged.cheap_intervention - judged.cheap_base)[row].astype(np.float64)
     strong = (judged.strong_intervention - judged.strong_base)[row].astype(np.float64)
@@ -173,11 +181,13 @@ def test_dollars_of_a_pair_beforehand(serve: Serve, store: Store) -> None:
     assert alone[1] == pytest.approx(cheap.record.statements[DOG].dollars / 300, rel=0.25)
 
 
-def test_a_sure_verdict_on_the_border_is_undecided(serve: Serve, store: Store) -> None:
-    verdicts = '{"verdicts": [{"pair": 1, "fits": "A", "sure": %d}]}'
+@pytest.mark.parametrize("fits", ["A", "B", "both", "neither"])
+def test_a_verdict_on_the_border_is_undecided(fits: str, serve: Serve, store: Store) -> None:
+    """Also where 0.6 in float32 is above 0.6."""
     for sure, asked in ((20, True), (21, False)):
         name = f"sure{sure}"
-        server = serve(models={name: lambda _, sure=sure: verdicts % sure, "strong": fenced_judge(1.0)})
+        said = f'{{"verdicts": [{{"pair": 1, "fits": "{fits}", "sure": {sure}}}]}}'
+        server = serve(models={name: lambda _, said=said: said, "strong": fenced_judge(1.0)})
         cheap, strong = judge_of(server, store, f"openai:{name}"), judge_of(server, store, "openai:strong")
         judges = Judges(PredicateJudge(), cheap, strong, JudgeConfig(slice=1e-9), 0)
         judged = judges.judge([sentence()], pairs_of(world(1)))
