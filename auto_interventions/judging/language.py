@@ -12,7 +12,7 @@ What it does not know: predicates, other judges, what a score is good for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -102,7 +102,12 @@ class LanguageJudge:
                 fresh[row, column] = True
             else:
                 scores[:, row, column] = known
-        self._judge(self._calls(statements, left, right, keys, fresh), statements, scores)
+        before = replace(self.record, failed=self.record.failed.copy()), self._tried, self._unusable
+        try:
+            self._judge(self._calls(statements, left, right, keys, fresh), statements, scores)
+        except BaseException:  # what was answered will be read from the store when it is asked again, and counts then; money is spent
+            self.record, self._tried, self._unusable = before
+            raise
         for row, column in np.argwhere(fresh).tolist():
             if self._form.mode == "pairwise" and left[column] == right[column]:
                 scores[:, row, column] = scores[:, row, column].mean()

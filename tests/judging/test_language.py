@@ -327,10 +327,16 @@ def test_the_budget_ends_it_and_what_was_paid_is_told(serve: Serve, store: Store
     with pytest.raises(BudgetSpent):
         judge.score([DOG], given.left, given.right, given.keys, given.all)
     assert judge.record.statements[DOG].dollars == pytest.approx(budget.spent)
-    assert judge.record.statements[DOG].calls == server.summary()["charged"] > 10
-    left, right = judge_of(server, store).score([DOG], given.left, given.right, given.keys, given.all)
+    paid = server.summary()["charged"]
+    assert judge.record.statements[DOG].calls == paid > 10
+    assert (judge.record.asked, judge.record.neither) == (0, 0), "verdicts of pairs that are told to nobody"
+    budget.limit = None
+    left, right = judge.score([DOG], given.left, given.right, given.keys, given.all)
     np.testing.assert_array_equal([fits(left[0]), fits(right[0])], given.has("dog"))
     assert (server.summary()["charged"], server.summary()["paid_twice"]) == (80, 0)
+    record = judge.record
+    assert record.asked == record.first + record.second + record.both + record.neither == 400
+    assert (record.statements[DOG].calls, record.statements[DOG].cached) == (80, paid)
 
 
 CHILD = """
