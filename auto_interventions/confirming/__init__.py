@@ -1,12 +1,14 @@
 """Confirmation on untouched prompts: plan, bets, e-BH over all hypotheses, findings with effects."""
 
 from auto_interventions.confirming.conclude import Conclusion, capped_exp, conclude
+from auto_interventions.confirming.evidence import log_e_overall, validated
 from auto_interventions.confirming.focus import focus_of, shares_of
 from auto_interventions.confirming.outlook import outlook
+from auto_interventions.confirming.payoffs import payoff_sums
 from auto_interventions.confirming.plan import ConfirmPlan, ConfirmRound, next_round, plan_confirmation
 from auto_interventions.confirming.scheduling import Block, judge_round, next_block
 from auto_interventions.confirming.standing import Standing, standing, why_stop_confirming
-from auto_interventions.confirming.state import ConfirmState, confirm_round, log_e_overall, payoff_sums, validated
+from auto_interventions.confirming.state import ConfirmState, confirm_round
 
 __all__ = [
     "Block",

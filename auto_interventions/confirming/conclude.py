@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.evidence import log_e_overall, validated
 from auto_interventions.confirming.payoffs import unbiased_scores
-from auto_interventions.confirming.state import ConfirmState, log_e_overall, validated
+from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.detectable import smallest_detectable
 from auto_interventions.inference.ebh import gate_is_open

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming.state import ConfirmState, nats_needed
+from auto_interventions.confirming.evidence import nats_needed
+from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.divergence import retired
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.detectable import smallest_detectable

@@ -10,7 +10,10 @@ unbiased for each text's score, and their difference is y. They can leave [0, 1]
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from auto_interventions.inference.cascade import cascade_payoffs, rectified
 from auto_interventions.judging.judged import Judged
@@ -54,6 +57,17 @@ def counted(judged: Judged, row: int) -> BoolArray:
     """(N,) the pairs that count for the size of sentence number `row`: judged, by the strong judge where it was asked."""
     answered = ~np.isnan(judged.cheap_base[row] + judged.cheap_intervention[row])
     return np.where(judged.asked[row], ~np.isnan(judged.strong_base[row] + judged.strong_intervention[row]), answered)
+
+
+def payoff_sums(payoffs: FloatArray, strata: Sequence[str], names: Sequence[str]) -> FloatArray:
+    """(H, S, 3) number, sum and sum of squares of payoffs (H, n) by stratum; NaN is left out, and so are strata not in `names`."""
+    number = {name: place for place, name in enumerate(names)}
+    where = np.array([number.get(name, 0 if len(names) == 1 else -1) for name in strata], dtype=np.int64)
+    known = np.flatnonzero(where >= 0)
+    members = csr_matrix((np.ones(len(known)), (where[known], known)), shape=(len(names), len(strata)))
+    paid = np.nan_to_num(payoffs, nan=0.0)
+    moments = ((~np.isnan(payoffs)).astype(np.float64), paid, paid**2)
+    return np.stack([np.asarray(members @ moment.T, dtype=np.float64).T for moment in moments], axis=-1)
 
 
 def _twice(judged: Judged, row: int) -> BoolArray:

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.evidence import nats_needed
 from auto_interventions.confirming.focus import FOCUSED, focus_of
 from auto_interventions.confirming.standing import AT_LEAST, checks_decided, is_open
-from auto_interventions.confirming.state import ConfirmState, nats_needed
+from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.pool import apportion
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.fingerprint import seed_of

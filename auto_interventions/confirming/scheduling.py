@@ -13,7 +13,11 @@ The rule that saves.  Sentences with a check are judged on every pair. Of the ot
 first 20 pairs whatever they show, then by growth of evidence / (nats still needed × dollars a pair): those below a quarter of the best
 wait. Blocks are small (10 pairs) and grow to 50 with what has been seen. Pairs of one prompt tell less than pairs of as many prompts: of
 a visit of the backbone only as many samples are judged as it takes to reach `judge.max_pairs`. The pairs of a visit are never divided
-between blocks: whether a prompt counts, and how, must not depend on half of its verdicts."""
+between blocks: whether a prompt counts, and how, must not depend on half of its verdicts.
+
+The rule that sizes.  A strong judge that sees a fifth of the clear pairs leaves a wide interval (|y| ≤ 9, `inference.cascade`). So once a
+sentence has half of the evidence that it needs, the strong judge sees every further pair of it: few sentences get so far that are not
+true, and those that do are sized by direct verdicts. The chance is fixed by the past, so y stays unbiased."""
 
 from __future__ import annotations
 
@@ -24,8 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from auto_interventions.config import AuditConfig
+from auto_interventions.confirming.evidence import nats_needed
 from auto_interventions.confirming.standing import AT_LEAST, hoped_for, is_open
-from auto_interventions.confirming.state import ConfirmState, confirm_round, nats_needed
+from auto_interventions.confirming.state import ConfirmState, confirm_round
 from auto_interventions.exploring.divergence import doubt
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.judging.judged import Judged
@@ -45,11 +50,13 @@ class Block:
         pairs: how many of the waiting pairs; 0: nothing is left to judge on any of them.
         cells: (H, pairs) which sentence is judged on which.
         backbone_pairs: how many of the pairs belong to the backbone.
+        slices: (H,) with what chance the strong judge sees pairs that the cheap one is sure about.
     """
 
     pairs: int
     cells: BoolArray
     backbone_pairs: int
+    slices: FloatArray
 
 
 def judge_round(
@@ -59,8 +66,9 @@ def judge_round(
     pairs: Sequence[Pair],
     backbone_pairs: int,
     cost: FloatArray,
-    judge: Callable[[Sequence[Pair], BoolArray], Judged],
+    judge: Callable[[Sequence[Pair], BoolArray], Judged] | Callable[[Sequence[Pair], BoolArray, FloatArray], Judged],
     folded: Callable[[ConfirmState], None] | None = None,
+    sizing: bool = False,
 ) -> ConfirmState:
     """The state after a round of fresh pairs, judged block by block; one block where every sentence has a check.
 
@@ -69,6 +77,7 @@ def judge_round(
         cost: (H,) expected dollars of judging a pair, 0 where it is free; known before these pairs were drawn.
         judge: answers pairs and (H, n) cells. What it raises passes through: the block at work is then lost, all before it has counted.
         folded: called with the state after each block.
+        sizing: whether `judge` takes the (H,) slices as well; else the strong judge is asked as `judge.slice` says.
     """
     done = 0
     while done < len(pairs):
@@ -76,8 +85,11 @@ def judge_round(
         if not block.pairs:
             break
         fresh = pairs[done : done + block.pairs]
-        judged = judge(fresh, block.cells)
-        state = confirm_round(state, fresh, backbone_pairs=block.backbone_pairs, judged=judged, cells=block.cells)
+        told = (block.slices,) if sizing else ()
+        judged = judge(fresh, block.cells, *told)
+        state = confirm_round(
+            state, fresh, backbone_pairs=block.backbone_pairs, judged=judged, cells=block.cells, slices=block.slices if sizing else None
+        )
         done += block.pairs
         if folded is not None:
             folded(state)
@@ -95,23 +107,25 @@ def next_block(
     """
     by_model = state.by_model
     count, backbone_left = len(waiting), min(backbone_left, len(waiting))
+    slices = np.full(len(by_model), config.judge.slice if config.judge.strong is not None else 1.0)
     cells = np.repeat(~by_model[:, None], count, axis=1)
     if not by_model.any():
-        return Block(count, cells, backbone_left)
+        return Block(count, cells, backbone_left, slices)
     eligible = _eligible(state, config, waiting, backbone_left)
     if state.fixed:
         first = eligible & (np.cumsum(eligible) <= config.judge.max_pairs)
         cells[by_model] = first
-        return Block(count, cells, backbone_left)
+        return Block(count, cells, backbone_left, slices)
     chosen = chosen_rows(state, explored, config, cost)
     if not chosen.any():  # what is left is for the checks
-        return Block(0 if by_model.all() else count, cells, backbone_left)
+        return Block(0 if by_model.all() else count, cells, backbone_left, slices)
     count = _length(eligible, _wanted(state, chosen), waiting, backbone_left)
     rows = np.flatnonzero(chosen)
     cells[rows] = eligible & _worthwhile(state, rows, waiting, backbone_left)
     room = config.judge.max_pairs - state.tried[rows]
     cells[rows] &= np.cumsum(cells[rows], axis=1) <= room[:, None]
-    return Block(count, cells[:, :count], min(backbone_left, count))
+    slices[_leads(state, explored, config)] = 1.0
+    return Block(count, cells[:, :count], min(backbone_left, count), slices)
 
 
 def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, cost: FloatArray) -> BoolArray:
@@ -122,6 +136,11 @@ def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, 
     worth = hoped_for(state.seen.sum(axis=1), _OPTIMISM) / (needed * dollars)
     best = worth[opened].max(initial=0.0)
     return opened & ((worth >= _WAITS * best) | (state.tried < AT_LEAST))
+
+
+def _leads(state: ConfirmState, explored: RoundState, config: AuditConfig) -> BoolArray:
+    """(H,) which sentences have half of the evidence that they need: those that will probably be reported, with their size."""
+    return (state.tried >= _SMALL) & (state.log_e >= nats_needed(state, explored, config.inference.alpha))
 
 
 def _eligible(state: ConfirmState, config: AuditConfig, waiting: Sequence[Pair], backbone_left: int) -> BoolArray:

@@ -3,7 +3,7 @@
 A sentence with a check costs nothing to judge: it goes on until its interval is narrow (`why_stop_confirming`). One that a language model
 judges costs money on every pair, so it is settled as soon as more verdicts would hardly change what is said of it:
 
-    validated   e-BH rejects it, and its interval rests on 20 prompts
+    validated   e-BH rejects it, and its interval rests on 20 prompts (of the strong judge's verdicts, where it sizes leading sentences)
     small       its interval lies within ± the smallest effect of interest
     hopeless    after 20 pairs, even a growth of evidence that is a standard error better than what was seen would not bring it over its
                 bar within `judge.max_pairs`, were all open sentences that lean one way validated too
@@ -21,7 +21,8 @@ from typing import Literal
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming.state import ConfirmState, validated
+from auto_interventions.confirming.evidence import validated
+from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.betting import FRACTIONS
 from auto_interventions.records import BoolArray, FloatArray, IntArray
@@ -43,7 +44,9 @@ def standing(state: ConfirmState, explored: RoundState, config: AuditConfig) -> 
     for row in rows.tolist():
         if state.tried[row] >= config.judge.max_pairs:
             stands[row] = "validated" if passed[row] else "capped"
-        elif (prompts := state.judged_prompts(row)) < enough:
+            continue
+        prompts = state.sized_prompts(row) if passed[row] and state.sizing else state.judged_prompts(row)
+        if prompts < enough:
             stands[row] = "open"
         elif not passed[row] and _is_small(state, row, prompts, config):
             stands[row] = "small"
@@ -126,7 +129,7 @@ def _told(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str
         "validated": "validated",
         "small": f"shown to differ by less than {config.inference.smallest_effect:g}",
         "hopeless": f"out of reach within {most} judged pairs",
-        "capped": f"undecided after {most} judged pairs",
+        "capped": f"undecided after {most} judged pairs" if most else "undecided as the money is spent",
     }
     counts = Counter(one for one, by_model in zip(standing(state, explored, config), state.by_model, strict=True) if by_model)
     return ", ".join(f"{counts[one]} {word}" for one, word in words.items() if counts[one])
@@ -134,7 +137,7 @@ def _told(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str
 
 def _is_small(state: ConfirmState, row: int, prompts: int, config: AuditConfig) -> bool:
     smallest = config.inference.smallest_effect
-    if prompts * smallest < 2 * state.bound(row):  # no interval of so few is so narrow
+    if prompts * smallest < 1 or abs(state.paid[row, 1]) > 4 * smallest * state.paid[row, 0]:  # far from it: saves computing the interval
         return False
     lo, hi = state.interval(row, config.inference.alpha)
     return -smallest <= lo and hi <= smallest

@@ -17,17 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from auto_interventions.confirming.focus import shares_of, starting_wealth
-from auto_interventions.confirming.payoffs import bets_of, counted, fresh_bets, unbiased_scores
-from auto_interventions.exploring.state import RoundState
+from auto_interventions.confirming.payoffs import bets_of, counted, fresh_bets, payoff_sums, unbiased_scores
 from auto_interventions.inference.betting import bet_many, log_e_values
 from auto_interventions.inference.cascade import largest
-from auto_interventions.inference.ebh import e_bh, gate_is_open
-from auto_interventions.inference.effects import Effect, estimate_effect, within
-from auto_interventions.inference.fixed import benjamini_hochberg, paired_p_values
-from auto_interventions.inference.intervals import confidence_sequence, e_by_level
+from auto_interventions.inference.effects import Effect, estimate_effect
+from auto_interventions.inference.fixed import paired_p_values
+from auto_interventions.inference.intervals import confidence_sequence, e_by_level, mean_within
 from auto_interventions.judging.judged import Judged
 from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, Hypothesis, IntArray, Pair
 
@@ -54,6 +51,7 @@ class ConfirmState:
         drawn: pairs of each prompt id.
         fixed: whether a fixed-n test decides (exhaustive audits), not the e-values.
         least_chance: the smallest chance with which a strong judge is asked, as fixed beforehand; 1 where there is none.
+        slices: where it was fixed anew for a block: how many pairs, and (H,) the smallest chance of each sentence; None: `least_chance`.
         rounds: rounds done.
     """
 
@@ -73,6 +71,7 @@ class ConfirmState:
     drawn: Mapping[str, int] = field(default_factory=dict)
     fixed: bool = False
     least_chance: float = 1.0
+    slices: tuple[tuple[int, FloatArray | None], ...] = ()
     rounds: int = 0
 
     @staticmethod
@@ -136,6 +135,11 @@ class ConfirmState:
         return log_e_values(self.log_wealth)
 
     @property
+    def sizing(self) -> bool:
+        """Whether the strong judge is asked more often about sentences that lead (`confirming.scheduling`)."""
+        return any(slices is not None for _, slices in self.slices)
+
+    @property
     def prompts(self) -> int:
         """Prompts visited."""
         return int(self.prompt_of_pair.max(initial=-1)) + 1
@@ -160,6 +164,12 @@ class ConfirmState:
         """Prompts that the interval of hypothesis number `hypothesis` rests on."""
         return len(np.unique(self.prompt_of_pair[self.backbone & counted(self.judged, hypothesis)]))
 
+    def sized_prompts(self, hypothesis: int) -> int:
+        """Those of them of which every verdict is the better judge's: that of the strong one where there are two."""
+        reach = self._reach(hypothesis, self.backbone)
+        judged = np.unique(self.prompt_of_pair[self.backbone & counted(self.judged, hypothesis)])
+        return len(judged) if reach is None else int((reach[judged] == 1).sum())
+
     def effect(self, hypothesis: int, alpha: float, selected: int | None = None) -> Effect:
         """Size and place of the difference that hypothesis number `hypothesis` describes.
 
@@ -172,6 +182,7 @@ class ConfirmState:
         strata = np.zeros(self.prompts, dtype=np.int64)
         strata[self.prompt_of_pair] = [number.setdefault(pair.prompt.stratum, len(number)) for pair in self.pairs]
         focused = not self.backbone.all()
+        reach, sample_reach = (self._reach(hypothesis, rows) for rows in (np.ones_like(self.backbone), self.backbone))
         return estimate_effect(
             self._prompt_means(base, judged),
             self._prompt_means(intervention, judged),
@@ -184,23 +195,33 @@ class ConfirmState:
             running=selected is None,
             pool_sizes=self.pool_sizes if focused and len(number) == len(self.strata) else None,
             random_sample=self._backbone_differences(hypothesis) if focused else None,
-            bound=self.bound(hypothesis),
+            reach=reach,
+            sample_reach=sample_reach[self._backbone_order] if focused and sample_reach is not None else None,
         )
 
     def interval(self, hypothesis: int, alpha: float) -> tuple[float, float]:
         """The effect's interval alone, at level `alpha`."""
-        bound, planned = self.bound(hypothesis), self._planned(hypothesis)
-        return within(confidence_sequence(self._backbone_differences(hypothesis), -bound, bound, alpha, planned=planned))
+        values, planned = self._backbone_differences(hypothesis), self._planned(hypothesis)
+        reach = self._reach(hypothesis, self.backbone)
+        if reach is not None:
+            return mean_within(values, reach[self._backbone_order], alpha, planned)
+        return confidence_sequence(values, -1, 1, alpha, planned=planned)
 
     def _planned(self, hypothesis: int) -> int:
         """How many prompts the interval aims at."""
         planned = max(self.planned_prompts, 1)
         return planned if self.fixed or self.hypotheses[hypothesis].check is not None else min(planned, _AIM)
 
-    def bound(self, hypothesis: int) -> float:
-        """Of a pair's unbiased payoff: 1, more where a strong judge is asked with a chance below 1."""
-        chance = self.judged.chance[hypothesis]
-        return largest(np.append(chance[chance > 0], self.least_chance)) if chance.any() else 1.0
+    def _reach(self, hypothesis: int, rows: BoolArray) -> FloatArray | None:
+        """(prompts,) bound of the mean unbiased payoff of each prompt's pairs among `rows`, fixed before they were judged; None: 1."""
+        twice = self.judged.chance[hypothesis] > 0
+        if not twice.any():
+            return None
+        least = [(count, self.least_chance if slices is None else float(slices[hypothesis])) for count, slices in self.slices]
+        bounds = np.concatenate([np.full(count, largest(np.array([smallest]))) for count, smallest in least])
+        reach = np.ones(self.prompts)
+        np.maximum.at(reach, self.prompt_of_pair[twice & rows], bounds[twice & rows])
+        return reach
 
     def _best_known(self, hypothesis: int) -> FloatMatrix:
         """(N,) difference of the best known scores."""
@@ -211,11 +232,15 @@ class ConfirmState:
         """(N,) the payoffs that evidence goes by."""
         return self._best_known(hypothesis) if self.judged.alone else bets_of(self.judged, hypothesis)
 
+    @property
+    def _backbone_order(self) -> IntArray:
+        """Numbers of the backbone's prompts in its order."""
+        _, first = np.unique(self.prompt_of_pair[self.backbone], return_index=True)
+        return self.prompt_of_pair[self.backbone][np.sort(first)]
+
     def _backbone_differences(self, hypothesis: int) -> FloatArray:
         """Mean difference of each prompt's backbone pairs, in the backbone's order."""
-        _, first = np.unique(self.prompt_of_pair[self.backbone], return_index=True)
-        order = self.prompt_of_pair[self.backbone][np.sort(first)]
-        return self._differences(hypothesis, self.backbone)[order]
+        return self._differences(hypothesis, self.backbone)[self._backbone_order]
 
     def _differences(self, hypothesis: int, rows: BoolArray) -> FloatArray:
         """(prompts,) mean unbiased difference over each prompt's judged pairs among `rows`; NaN where there is none."""
@@ -243,6 +268,7 @@ def confirm_round(
     *,
     judged: Judged | None = None,
     cells: BoolArray | None = None,
+    slices: FloatArray | None = None,
 ) -> ConfirmState:
     """The state after one more round, or one more block of a round.
 
@@ -253,15 +279,20 @@ def confirm_round(
         judged: instead of the two, what one or two judges said.
         cells: (H, n) which sentence was to be judged on which pair, chosen before any of these pairs was judged (`next_block`): a choice
             that knows another sentence's verdict on the same pair is biased. None: every one.
+        slices: (H,) the smallest chance with which a strong judge was to be asked on these pairs, chosen before they were judged; None: as
+            the state says.
 
     Raises:
-        ValueError: scores of another shape or outside [0, 1], or a pair that was bet on before.
+        ValueError: scores of another shape or outside [0, 1], a chance below `slices`, or a pair that was bet on before.
     """
     if judged is None:
         if scores_base is None or scores_intervention is None:
             raise ValueError("give the scores of both texts, or `judged`")
         judged = Judged.of_scores(scores_base, scores_intervention)
     _check(state, pairs, judged, cells)
+    chance = np.where(judged.chance > 0, judged.chance, 1.0).min(axis=1, initial=1.0) if not judged.alone else np.ones(1)
+    if slices is not None and np.any(chance < slices):
+        raise ValueError("the strong judge was asked with a smaller chance than was fixed beforehand")
     drawn = dict(state.drawn)
     for pair in pairs:
         drawn[pair.prompt.id] = drawn.get(pair.prompt.id, 0) + 1
@@ -278,6 +309,8 @@ def confirm_round(
         prompt_of_pair=np.concatenate([state.prompt_of_pair, _numbered(state, pairs)]),
         backbone=np.concatenate([state.backbone, np.arange(len(pairs)) < (len(pairs) if backbone_pairs is None else backbone_pairs)]),
         drawn=drawn,
+        least_chance=state.least_chance if slices is not None else min(state.least_chance, float(chance.min(initial=1.0))),
+        slices=(*state.slices, (len(pairs), slices)),
         rounds=state.rounds + 1,
     )
 
@@ -294,41 +327,6 @@ def _check(state: ConfirmState, pairs: Sequence[Pair], judged: Judged, cells: Bo
     fresh = {(pair.prompt.id, pair.base.sample) for pair in pairs}
     if len(fresh) < len(pairs) or fresh & seen:
         raise ValueError("a pair was judged before: each pair may be bet on once only")
-
-
-def payoff_sums(payoffs: FloatArray, strata: Sequence[str], names: Sequence[str]) -> FloatArray:
-    """(H, S, 3) number, sum and sum of squares of payoffs (H, n) by stratum; NaN is left out, and so are strata not in `names`."""
-    number = {name: place for place, name in enumerate(names)}
-    where = np.array([number.get(name, 0 if len(names) == 1 else -1) for name in strata], dtype=np.int64)
-    known = np.flatnonzero(where >= 0)
-    members = csr_matrix((np.ones(len(known)), (where[known], known)), shape=(len(names), len(strata)))
-    paid = np.nan_to_num(payoffs, nan=0.0)
-    moments = ((~np.isnan(payoffs)).astype(np.float64), paid, paid**2)
-    return np.stack([np.asarray(members @ moment.T, dtype=np.float64).T for moment in moments], axis=-1)
-
-
-def log_e_overall(state: ConfirmState, explored: RoundState) -> float:
-    """Log of the gatekeeper's e-value with everything seen so far, exploring and confirming."""
-    return explored.log_e_with(state.log_e, state.shares if len(state.hypotheses) else None)
-
-
-def validated(state: ConfirmState, explored: RoundState, alpha: float) -> BoolArray:
-    """(H,) which hypotheses are validated now: e-BH over all of them, if the gatekeeper lets anything through.
-
-    Exhaustive audits: Benjamini & Hochberg on the fixed-n p-values.
-    """
-    if state.fixed:
-        return benjamini_hochberg(state.p_values, alpha)
-    if not gate_is_open(log_e_overall(state, explored), alpha):
-        return np.zeros(len(state.hypotheses), dtype=np.bool_)
-    return e_bh(state.log_e, alpha, state.shares)
-
-
-def nats_needed(state: ConfirmState, explored: RoundState, alpha: float) -> FloatArray:
-    """(H,) how much each log e-value has to grow to be the next that e-BH rejects; ≤ 0 for those that are validated."""
-    passed = validated(state, explored, alpha)
-    bar = -np.log(alpha * state.shares * (int(passed.sum()) + 1))
-    return np.where(passed, 0.0, np.maximum(bar - state.log_e, 1e-3))
 
 
 def _numbered(state: ConfirmState, pairs: Sequence[Pair]) -> IntArray:

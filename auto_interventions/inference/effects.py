@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auto_interventions.inference.intervals import confidence_sequence
+from auto_interventions.inference.intervals import confidence_sequence, mean_within
 from auto_interventions.records import FloatArray, IntArray, StratumEffect
 
 _PRIOR_PROMPTS = 3.0
@@ -67,7 +67,8 @@ def estimate_effect(
     running: bool = True,
     pool_sizes: FloatArray | None = None,
     random_sample: FloatArray | None = None,
-    bound: float = 1.0,
+    reach: FloatArray | None = None,
+    sample_reach: FloatArray | None = None,
 ) -> Effect:
     """The effect over prompts in the order in which they were drawn.
 
@@ -86,8 +87,8 @@ def estimate_effect(
         mean
             over the strata that were judged.
         random_sample: differences of a random sample of prompts in its order, which alone makes the interval; None: all of them.
-        bound: of |difference| at a prompt; above 1 for scores that leave [0, 1] because they were made unbiased (`cascade.rectified`).
-            Their means are shown as rates, moved into [0, 1].
+        reach: (n,) bound of each |difference| fixed before it was seen, for scores that leave [0, 1] because they were made unbiased
+            (`cascade.rectified`); sample_reach: those of `random_sample`. The rates shown are moved into [0, 1]. No `weights` then.
 
     Raises:
         ValueError: a score outside [0, 1], or arrays of different lengths.
@@ -103,7 +104,7 @@ def estimate_effect(
     if not total:
         return Effect(0.0, 0.0, 0.0, (-1.0, 1.0), 0.5, (), 0)
     before, after, where = base[judged], intervention[judged], strata[judged]
-    if bound == 1:
+    if reach is None:
         _check_scores(before, after)
     differences = after - before
     signs = np.sign(differences) if ordering is None else ordering[judged]
@@ -112,10 +113,14 @@ def estimate_effect(
         weight = weight * _post_stratified(where, pool_sizes)
     pooled = float((weight * differences).mean())
     used = differences if random_sample is None else random_sample
-    weighed = weights[judged] if weights is not None and random_sample is None else None
-    interval = within(confidence_sequence(used, -bound, bound, alpha, weighed, planned, running))
+    if reach is None:
+        weighed = weights[judged] if weights is not None and random_sample is None else None
+        interval = confidence_sequence(used, -1, 1, alpha, weighed, planned, running)
+    else:
+        bounds = reach[judged] if random_sample is None else sample_reach
+        interval = mean_within(used, np.ones(len(used)) if bounds is None else bounds, alpha, planned, running)
     rates = float((weight * before).mean()), float((weight * after).mean())
-    if bound != 1:
+    if reach is not None:
         pooled = float(np.clip(pooled, -1, 1))
         rates = _rates_around((rates[0] + rates[1]) / 2, pooled)
     return Effect(
@@ -124,7 +129,15 @@ def estimate_effect(
         difference=pooled,
         interval=_including(interval, pooled),
         auc=float(0.5 + (weight * signs).mean() / 2),
-        strata=_strata(differences, where, stratum_names, pooled, alpha if strata_alpha is None else strata_alpha, planned, bound),
+        strata=_strata(
+            differences,
+            where,
+            stratum_names,
+            pooled,
+            alpha if strata_alpha is None else strata_alpha,
+            planned,
+            None if reach is None else reach[judged],
+        ),
         prompts=total,
     )
 
@@ -137,7 +150,13 @@ def _post_stratified(strata: IntArray, pool_sizes: FloatArray) -> FloatArray:
 
 
 def _strata(
-    differences: FloatArray, strata: IntArray, names: Sequence[str], pooled: float, alpha: float, planned: int | None, bound: float
+    differences: FloatArray,
+    strata: IntArray,
+    names: Sequence[str],
+    pooled: float,
+    alpha: float,
+    planned: int | None,
+    reach: FloatArray | None,
 ) -> tuple[StratumEffect, ...]:
     present = np.unique(strata)
     groups = [differences[strata == stratum] for stratum in present]
@@ -153,7 +172,10 @@ def _strata(
         if place not in chosen:
             continue
         share = None if planned is None else max(1, round(planned * len(group) / len(differences)))
-        interval = within(confidence_sequence(group, -bound, bound, each, planned=share))
+        if reach is None:
+            interval = confidence_sequence(group, -1, 1, each, planned=share)
+        else:
+            interval = mean_within(group, reach[strata == stratum], each, planned=share)
         lo, hi = _including(interval, float(np.clip(group.mean(), -1, 1)))
         effects.append(StratumEffect(names[int(stratum)], float(np.clip(point, lo, hi)), (lo, hi), len(group)))
     return tuple(effects)
@@ -179,11 +201,6 @@ def _variances(groups: list[FloatArray], counts: IntArray) -> FloatArray:
     """Sampling variance of each stratum's mean. The prior keeps a stratum of few, agreeing prompts from looking certain."""
     squares = np.array([((group - group.mean()) ** 2).sum() for group in groups])
     return (squares + _PRIOR_PROMPTS * _PRIOR_VARIANCE) / (counts - 1 + _PRIOR_PROMPTS) / counts
-
-
-def within(interval: tuple[float, float]) -> tuple[float, float]:
-    """The part of an interval that a difference of rates can lie in, [−1, 1]."""
-    return float(np.clip(interval[0], -1, 1)), float(np.clip(interval[1], -1, 1))
 
 
 def _rates_around(middle: float, difference: float) -> tuple[float, float]:

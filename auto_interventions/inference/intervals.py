@@ -91,6 +91,61 @@ def confidence_sequence(
     return max(float(lower), low + below * width), min(float(upper), low + above * width)
 
 
+def mean_within(
+    values: FloatArray, reach: FloatArray, alpha: float, planned: int | None = None, running: bool = True
+) -> tuple[float, float]:
+    """The interval for a mean known to lie in [−1, 1], of values that may leave it: |x_i| ≤ b_i, b_i ≥ 1 fixed before x_i is seen.
+
+    As `confidence_sequence`, each bet cut so that its own value cannot ruin it, λ_i ≤ c/(m + b_i), and sized by the variance of the earlier
+    values of the same b: values of a small reach are not spoilt by those of a large one (estimates by rare checks, `cascade`, beside
+    direct ones).
+
+    Args:
+        values: (n,) in the order in which they came; NaN = missing.
+        reach: (n,) the b_i.
+        alpha, planned, running: see `confidence_sequence`.
+
+    Raises:
+        ValueError: a value beyond its reach, a reach below 1, or alpha outside (0, 1).
+
+    >>> values = np.tile([1.0, 0.0, 0.0, 0.0], 75)
+    >>> lo, hi = mean_within(values, np.ones(300), alpha=0.05, planned=300)
+    >>> print(f"{lo:.2f} {hi:.2f}")
+    0.19 0.32
+    >>> lo, hi = mean_within(np.append([7.0, -7.0], values), np.append([9.0, 9.0], np.ones(300)), alpha=0.05, planned=300)
+    >>> print(f"{lo:.2f} {hi:.2f}")
+    0.19 0.32
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie strictly between 0 and 1, not {alpha}")
+    if np.any(reach < 1) or np.any(np.abs(values) > reach * (1 + 1e-9)):  # NaN compares false
+        raise ValueError("values must lie within their reach, which is at least 1 (NaN = missing)")
+    seen = ~np.isnan(values)
+    x, b = values[seen], reach[seen]
+    fractions = np.zeros(len(x))
+    for size in np.unique(b):
+        alike = b == size
+        fractions[alike] = _fractions((x[alike] / size + 1) / 2, alpha, planned) / (2 * size)
+    for every in (running, False):
+        below, above = _lowest(x, b, fractions, alpha, every), -_lowest(-x, b, fractions, alpha, every)
+        if below <= above:  # else the running intersection is empty (probability ≤ alpha): fall back on the last interval
+            break
+    return below, above
+
+
+def _lowest(x: FloatArray, reach: FloatArray, fractions: FloatArray, alpha: float, running: bool) -> float:
+    """Largest m in [−1, 1] that is rejected from below; −1 if none is. As `_lower_end`."""
+    inside, outside = 1.0, -1.0
+    if not x.size:
+        return outside
+    for _ in range(_BISECTIONS):
+        mean = (inside + outside) / 2
+        log_capital = np.log1p(np.minimum(fractions, _CUT / (mean + reach)) * (x - mean))
+        rejected = (np.cumsum(log_capital).max() if running else log_capital.sum()) >= math.log(2 / alpha)
+        inside, outside = (inside, mean) if rejected else (mean, outside)
+    return outside
+
+
 def e_by_level(selected: int, tested: int, alpha: float) -> float:
     """The level at which to compute the intervals of `selected` findings chosen from `tested`, so that the expected share of them that
     miss is ≤ alpha (false coverage rate), whatever the selection rule and the dependence: alpha · selected / tested.

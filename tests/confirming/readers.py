@@ -51,7 +51,7 @@ class Readers:
     rates: dict[str, float] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=lambda: {"cheap": 0, "strong": 0})
 
-    def __call__(self, pairs: Sequence[Pair], cells: BoolArray) -> Judged:
+    def __call__(self, pairs: Sequence[Pair], cells: BoolArray, slices: FloatArray | None = None) -> Judged:
         shape = cells.shape
         for pair in pairs:
             if pair.prompt.id not in self.rates:
@@ -66,8 +66,9 @@ class Readers:
         nothing = np.full(shape, np.nan)
         strong, asked, chance = (nothing, nothing), np.zeros(shape, dtype=np.bool_), np.zeros(shape)
         if self.share is not None:
-            flat = strong_chance(undecided(base.ravel(), intervention.ravel(), BORDERLINE), self.share).reshape(shape)
-            chance = np.where(cells, flat, 0.0)
+            unsure = undecided(base.ravel(), intervention.ravel(), BORDERLINE).reshape(shape)
+            each = np.full(len(cells), self.share) if slices is None else slices
+            chance = np.where(cells, np.stack([strong_chance(row, share) for row, share in zip(unsure, each.tolist(), strict=True)]), 0.0)
             asked = self.random.random(shape) < chance
             strong = self._read(fits, 0.97, 0.5)
             self.calls["strong"] += int(asked.sum())
@@ -109,13 +110,14 @@ def pairs_of(requests: Sequence[Request]) -> list[Pair]:
 
 
 def confirm(
-    readers: Callable[[Sequence[Pair], BoolArray], Judged],
+    readers: Callable[..., Judged],
     config: AuditConfig,
     hypotheses: Sequence[Hypothesis],
     explored: RoundState | None = None,
     prompts: int = 300,
     least_chance: float = 0.2,
     cost: FloatArray | None = None,
+    sizing: bool = False,
 ) -> list[ConfirmState]:
     """The states after each block, until confirming stops by itself."""
     past = explored or RoundState.start(STRATA)
@@ -130,4 +132,5 @@ def confirm(
         round = next_round(plan, state, past, config)
         if why_stop_confirming(state, past, config, exhausted=not round.requests):
             return states or [state]
-        state = judge_round(state, past, config, pairs_of(round.requests), round.backbone_pairs, dollars, readers, states.append)
+        pairs = pairs_of(round.requests)
+        state = judge_round(state, past, config, pairs, round.backbone_pairs, dollars, readers, states.append, sizing)

@@ -1,0 +1,35 @@
+"""What all evidence so far says: the gatekeeper, which hypotheses are validated, and how far the others are from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auto_interventions.confirming.state import ConfirmState
+from auto_interventions.exploring.state import RoundState
+from auto_interventions.inference.ebh import e_bh, gate_is_open
+from auto_interventions.inference.fixed import benjamini_hochberg
+from auto_interventions.records import BoolArray, FloatArray
+
+
+def log_e_overall(state: ConfirmState, explored: RoundState) -> float:
+    """Log of the gatekeeper's e-value with everything seen so far, exploring and confirming."""
+    return explored.log_e_with(state.log_e, state.shares if len(state.hypotheses) else None)
+
+
+def validated(state: ConfirmState, explored: RoundState, alpha: float) -> BoolArray:
+    """(H,) which hypotheses are validated now: e-BH over all of them, if the gatekeeper lets anything through.
+
+    Exhaustive audits: Benjamini & Hochberg on the fixed-n p-values.
+    """
+    if state.fixed:
+        return benjamini_hochberg(state.p_values, alpha)
+    if not gate_is_open(log_e_overall(state, explored), alpha):
+        return np.zeros(len(state.hypotheses), dtype=np.bool_)
+    return e_bh(state.log_e, alpha, state.shares)
+
+
+def nats_needed(state: ConfirmState, explored: RoundState, alpha: float) -> FloatArray:
+    """(H,) how much each log e-value has to grow to be the next that e-BH rejects; ≤ 0 for those that are validated."""
+    passed = validated(state, explored, alpha)
+    bar = -np.log(alpha * state.shares * (int(passed.sum()) + 1))
+    return np.where(passed, 0.0, np.maximum(bar - state.log_e, 1e-3))
