@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from auto_interventions.confirming import ConfirmState, judge_round, log_e_overall, payoff_sums, plan_confirmation, validated
-from auto_interventions.errors import BudgetSpent
 from auto_interventions.judging.judged import Judged
 from auto_interventions.records import BoolArray, FloatArray, Pair
 from auto_interventions.runs.ledger import StageCounts
+from auto_interventions.stages.affording import affordable
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import RoundReport
 from auto_interventions.stages.sampling import pairs_of, sides
@@ -74,23 +74,12 @@ def confirm(where: Workspace, round: int) -> Counts:
 
 
 def _judged(where: Workspace, pairs: list[Pair], backbone_pairs: int, counts: StageCounts) -> ConfirmState:
-    """The state after the pairs. Where the money ends in the midst of them, sentences that a check judges go on."""
-    start = where.confirm_state()
-    try:
-        return _bet(where, start, pairs, backbone_pairs, counts)
-    except BudgetSpent as error:
-        where.out_of_money = str(error)
-    done = len(where.confirm_state().pairs) - len(start.pairs)
-    return _bet(where, where.confirm_state(), pairs[done:], max(0, backbone_pairs - done), counts)
-
-
-def _bet(where: Workspace, state: ConfirmState, pairs: list[Pair], backbone_pairs: int, counts: StageCounts) -> ConfirmState:
     """The state after the pairs, block by block; each block is told to the workspace, so that an interruption loses one at most."""
 
-    def judge(block: Sequence[Pair], cells: BoolArray) -> Judged:
+    def judge(block: Sequence[Pair], cells: BoolArray, slices: FloatArray) -> Judged:
         counts.judge_calls += 2 * _checks(where) * len(block)
         with where.language.charged(counts, judging=True):
-            return where.language.judges.judge(where.hypotheses, block, cells)
+            return affordable(where, where.hypotheses, block, cells, slices=slices)
 
     def folded(after: ConfirmState) -> None:
         where.observer.advance(len(after.pairs) - len(where.confirm_state().pairs))
@@ -99,7 +88,9 @@ def _bet(where: Workspace, state: ConfirmState, pairs: list[Pair], backbone_pair
         if _checks(where) < len(where.hypotheses):
             where.write_ledger()
 
-    return judge_round(state, where.explore_state(), where.affordable, pairs, backbone_pairs, _prices(where), judge, folded)
+    return judge_round(
+        where.confirm_state(), where.explore_state(), where.affordable, pairs, backbone_pairs, _prices(where), judge, folded, sizing=True
+    )
 
 
 def _prices(where: Workspace) -> FloatArray:

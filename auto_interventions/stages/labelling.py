@@ -18,6 +18,7 @@ from auto_interventions.errors import BudgetSpent
 from auto_interventions.fingerprint import generator
 from auto_interventions.hypotheses.evidence import Design
 from auto_interventions.records import FloatArray, Hypothesis, Pair
+from auto_interventions.stages.affording import affordable
 from auto_interventions.stages.sampling import all_vectors
 from auto_interventions.stages.workspace import Workspace
 
@@ -41,12 +42,7 @@ def spoken(where: Workspace, lexical: Sequence[Hypothesis]) -> tuple[Hypothesis,
     if where.language.labeller is None and not own:
         return ()
     found = [Hypothesis(sentence, None, "intervention", "own", born) for sentence in own]
-    try:
-        found += _labelled(where, lexical, own)
-        return _tried(where, found)
-    except BudgetSpent as error:
-        where.out_of_money = str(error)
-        return tuple(found)
+    return _tried(where, [*found, *_labelled(where, lexical, own)])
 
 
 def _labelled(where: Workspace, lexical: Sequence[Hypothesis], own: Sequence[str]) -> list[Hypothesis]:
@@ -139,7 +135,7 @@ def _tried(where: Workspace, found: list[Hypothesis]) -> tuple[Hypothesis, ...]:
         return tuple(found)
     where.observer.stage("trying the sentences on explored pairs")
     with where.ledger.stage("propose: try") as counts, where.language.charged(counts, judging=True):
-        judged = where.language.judges.judge(found, pairs, second=False)
+        judged = affordable(where, found, pairs, second=False)
     where.screened = (judged, pairs)
     design = Design([pair.prompt.id for pair in pairs], [pair.prompt.stratum for pair in pairs])
     evidence = design.evidence(csr_matrix(_marks(judged).T))
