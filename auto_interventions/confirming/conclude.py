@@ -62,7 +62,9 @@ def conclude(
         for number, hypothesis in enumerate(state.hypotheses)
     ]
     findings.sort(key=lambda finding: (finding.status != "validated", -finding.log_e, finding.id))
-    detectable = smallest_detectable(len(state.pairs), state.prompts, len(state.hypotheses), alpha)
+    # Language models judge each sentence on some pairs only; a sentence that had shown a difference would have gone on longest.
+    judged = int(state.tried.max(initial=0)) if state.by_model.all() else len(state.pairs)
+    detectable = smallest_detectable(judged, min(judged, state.prompts), len(state.hypotheses), alpha)
     # A fixed-n audit has no gate: what it rejected is what it says.
     different = selected > 0 if state.fixed else gate_is_open(log_overall, alpha)
     overall: dict[str, object] = {

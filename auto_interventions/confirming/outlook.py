@@ -9,6 +9,7 @@ import numpy as np
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.evidence import nats_needed
+from auto_interventions.confirming.standing import standing
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.divergence import retired
 from auto_interventions.exploring.state import RoundState
@@ -44,6 +45,8 @@ def _confirming(state: ConfirmState, explored: RoundState, config: AuditConfig) 
         return ""
     seen, twice = (100 * smallest_detectable(times * pairs, state.prompts, len(state.hypotheses), alpha) for times in (1, 2))
     gain = f"the smallest difference that can be seen from {seen:.2g} to {twice:.2g} points"
+    if state.by_model.all():
+        return _judging(state, explored, config)
     told = f"More confirming: {2 * pairs:,} more texts would lower {gain}"
     needed, log_e = nats_needed(state, explored, alpha), state.log_e
     leaning = np.flatnonzero((needed > 0) & (log_e > _LEANING) & (needed < _FAR * log_e))
@@ -52,3 +55,18 @@ def _confirming(state: ConfirmState, explored: RoundState, config: AuditConfig) 
     soonest = max(100, round(2 * pairs * float((needed[leaning] / log_e[leaning]).min()), -2))
     sentences = "one more sentence" if len(leaning) == 1 else f"the first of {len(leaning)} more sentences"
     return f"{told}; if its evidence goes on growing as it did, {sentences} would be validated after about {soonest:,.0f} more."
+
+
+def _judging(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str:
+    """Where language models judge every sentence, verdicts are what more of could be bought."""
+    stands = standing(state, explored, config)
+    undecided = sum(one in ("open", "capped", "hopeless") for one in stands)
+    if not undecided:
+        return ""
+    most = int(state.tried.max(initial=0))
+    seen = 100 * smallest_detectable(most, min(most, state.prompts), len(state.hypotheses), config.inference.alpha)
+    sentences = "1 sentence is" if undecided == 1 else f"{undecided} sentences are"
+    return (
+        f"More judging: {sentences} neither validated nor shown to be small; {most:,} judged pairs see a difference of {seen:.2g} points, "
+        "a larger judge.max_pairs smaller ones."
+    )

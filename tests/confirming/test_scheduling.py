@@ -184,3 +184,16 @@ def test_twelve_screened_pairs_give_a_sensible_stake() -> None:
     assert abs(grid[wealth[0].argmax()]) == pytest.approx(0.6)
     assert float(wealth[1] @ grid) < 0.4
     assert wealth[:, grid < 0].sum(axis=1) == pytest.approx([0.15, 0.15])
+
+
+def test_the_strong_judge_sees_all_of_a_sentence_that_leads() -> None:
+    leads, faint = [1.0, 1.0, 1.0, 1.0, -1.0, 0.0] * 4, [1.0, 0.0, -1.0, 0.0, 0.0, 0.0] * 4
+    config = settings(strong="openai:strong", slice=0.1)
+    block = next_block(after([leads, faint]), certain(), config, np.ones(2), drawn(340)[40:], 300)
+    assert block.slices.tolist() == [1.0, 0.1]
+    start = ConfirmState.start(sentences(2), 300, dict.fromkeys(STRATA, 150), least_chance=0.1)
+    said = Readers(generator("test-leads"), (0.5, 0.5))(drawn(30), np.ones((2, 30), dtype=np.bool_), np.array([1.0, 0.1]))
+    state = confirm_round(start, drawn(30), judged=said, slices=np.array([1.0, 0.1]))
+    assert state.sized_prompts(0) > 20 > 10 > state.sized_prompts(1)
+    with pytest.raises(ValueError, match="chance"):
+        confirm_round(start, drawn(30), judged=said, slices=np.array([1.0, 0.5]))

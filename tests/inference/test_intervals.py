@@ -7,6 +7,7 @@ import pytest
 
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference import confidence_sequence, e_by_level
+from auto_interventions.inference.intervals import mean_within
 
 # name: (draw n values, bounds, true mean)
 LAWS = {
@@ -137,3 +138,33 @@ def test_fast_enough() -> None:
     for _ in range(10):
         confidence_sequence(values, 0, 1, 0.05, planned=1000)
     assert (time.process_time() - start) / 10 < 0.05
+
+
+def test_values_of_unequal_reach_cover_at_every_look_though_the_past_chose_the_reach() -> None:
+    """Rare checks (0 or ±1 weighed by 1/π) until the sum leans, then direct values; the mean stays 0.2."""
+    random, missed = generator("mean within"), 0
+    for _ in range(300):
+        values, reach = np.zeros(120), np.ones(120)
+        for place in range(120):
+            value = random.choice([1.0, 0.0, -1.0], p=[0.4, 0.4, 0.2])
+            if place < 20 or abs(values[:place].mean()) < 0.2:
+                reach[place] = 9.0
+                value = value / 0.2 if random.random() < 0.2 else 0.0
+            values[place] = value
+        ends = [mean_within(values[:look], reach[:look], 0.05, planned=100) for look in (20, 50, 120)]
+        missed += any(not lo <= 0.2 <= hi for lo, hi in ends)
+    assert missed / 300 <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_equal_reach_is_the_plain_interval() -> None:
+    values = generator("mean within", "plain").choice([1.0, 0.0, -1.0], 150)
+    values[3] = np.nan
+    plain = confidence_sequence(values, -1, 1, 0.05, planned=100)
+    assert mean_within(values, np.ones(150), 0.05, planned=100) == pytest.approx(plain, abs=1e-5)
+    assert mean_within(values[:0], np.ones(0), 0.05) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize(("value", "reach", "alpha"), [(2.0, 1.5, 0.05), (0.1, 0.5, 0.05), (0.1, 1.0, 0.0)])
+def test_values_beyond_their_reach_are_refused(value: float, reach: float, alpha: float) -> None:
+    with pytest.raises(ValueError, match=r"reach|alpha"):
+        mean_within(np.array([value]), np.array([reach]), alpha)
