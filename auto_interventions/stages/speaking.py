@@ -95,6 +95,14 @@ class LanguageModels:
         strong = None if config.strong is None else self._judge(config.strong, config.strong_chat or config.chat)
         return Judges(self.checker, cheap, strong, config, self._config.sampling.seed)
 
+    @property
+    def best_judge(self) -> Asker | None:
+        """The strong judge's model, else the cheap one's; None where no language model judges."""
+        judge = self._config.judge
+        if judge.strong is not None:
+            return self.asker(judge.strong, judge.strong_chat or judge.chat)
+        return None if judge.cheap == PREDICATE else self.asker(judge.cheap, judge.chat)
+
     @cached_property
     def panel(self) -> list[LanguageJudge]:
         """The further judges."""
