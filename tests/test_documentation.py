@@ -76,3 +76,15 @@ def test_the_example_of_recorded_texts_loads(tmp_path: Path) -> None:
     assert block is not None
     (tmp_path / "audit.yaml").write_text("name: recorded\n" + block.group(1), encoding="utf-8")
     assert load_audit(tmp_path / "audit.yaml").prompts.source == "recorded"
+
+
+def test_the_example_of_language_models_loads(tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(hypotheses: .*?)```", README, flags=re.DOTALL)
+    recorded = re.search(r"```yaml\n(base: \{texts.*?)```", README, flags=re.DOTALL)
+    assert block is not None
+    assert recorded is not None
+    (tmp_path / "audit.yaml").write_text("name: spoken\n" + recorded.group(1) + block.group(1), encoding="utf-8")
+    config = load_audit(tmp_path / "audit.yaml")
+    assert config.hypotheses.own_sentences == ("ends with an explicit moral",)
+    assert config.judge.strong is not None
+    assert config.budget.dollars == 5
