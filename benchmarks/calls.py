@@ -25,10 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from auto_interventions.config import ChatConfig, PriceConfig
-from auto_interventions.llm import ChatModel, ChatRequest, Failure, Message, open_chat
+from auto_interventions.judging.questions import Form
+from auto_interventions.llm import ChatModel, ChatRequest, Failure, open_chat
 from auto_interventions.llm.asking import Asker
 from auto_interventions.llm.loops import run
 from auto_interventions.stores import open_store
@@ -37,18 +36,9 @@ KEYS = ("GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 STORY = "Once upon a time there was a small fox who found a red ball near the river and gave it back to the child. " * 5
 
 
-class Verdict(BaseModel):
-    """What the judge says."""
-
-    verdict: str
-    confidence: float
-
-
 def question(number: int) -> ChatRequest:
-    """A pair to judge, of about 350 tokens; all differ."""
-    texts = f"<text_A>\n{STORY}{number}\n</text_A>\n<text_B>\n{STORY}\n</text_B>"
-    prompt = f'<sentence>\nmentions "{number}"\n</sentence>\n{texts}\nWhich text fits the sentence better: A, B or neither?'
-    return ChatRequest((Message("system", "You compare texts."), Message("user", prompt)), Verdict, max_tokens=64)
+    """A pair to judge, of about 600 tokens; all differ."""
+    return Form("pairwise", 2_000).request(f'mentions "{number}"', [(f"{STORY}{number}", STORY)])
 
 
 @contextmanager

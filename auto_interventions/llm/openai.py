@@ -39,7 +39,9 @@ class OpenAIChat(VendorChat):
         self._closes_with(self._client.close)
 
     async def _send(self, request: ChatRequest) -> Outcome:
-        completion: Any = await self._client.chat.completions.create(**self._parameters(request))
+        # The SDK's way for requests that it has no method for, which leaves out its own translation of each field to and fro, a third of
+        # the processor's time for a call; authentication, connections, timeouts and errors are the same.
+        completion: Any = await self._client.post("/chat/completions", body=self._parameters(request), cast_to=object)
         return self._outcome(request, completion)
 
     def _parameters(self, request: ChatRequest) -> dict[str, Any]:
@@ -63,27 +65,28 @@ class OpenAIChat(VendorChat):
         kept_out = self._dropped - {"max_tokens", "max_completion_tokens"}
         return {name: value for name, value in given.items() if name not in kept_out}
 
-    def _outcome(self, request: ChatRequest, completion: Any) -> Outcome:
-        if isinstance(completion, str):  # what the SDK makes of a reply that is no JSON
+    def _outcome(self, request: ChatRequest, completion: object) -> Outcome:
+        if not isinstance(completion, dict):  # what the SDK makes of a reply that is no JSON is a text
             return self._no_reply()
-        counted = getattr(completion, "usage", None)
-        usage = Usage()
-        if counted is not None:
-            cached = getattr(counted.prompt_tokens_details, "cached_tokens", None) or 0
-            usage = Usage(counted.prompt_tokens or 0, counted.completion_tokens or 0, cached)
-        if not getattr(completion, "choices", None):
-            return self._without_choices(completion, usage)
-        choice = completion.choices[0]
-        text = choice.message.content or ""
-        if choice.finish_reason == "content_filter" or choice.message.refusal:
-            return Failure("blocked", str(choice.message.refusal or "the reply was blocked: content_filter")[:300], usage)
-        if choice.finish_reason == "length":
+        told = cast(dict[str, Any], completion)
+        counted = _part(told, "usage")
+        cached = _part(counted, "prompt_tokens_details").get("cached_tokens") or 0
+        usage = Usage(counted.get("prompt_tokens") or 0, counted.get("completion_tokens") or 0, cached)
+        choices = told.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return self._without_choices(told, usage)
+        choice = cast(list[dict[str, Any]], choices)[0]
+        message, reason = _part(choice, "message"), choice.get("finish_reason")
+        text, refusal = str(message.get("content") or ""), message.get("refusal")
+        if reason == "content_filter" or refusal:
+            return Failure("blocked", str(refusal or "the reply was blocked: content_filter")[:300], usage)
+        if reason == "length":
             return Failure("cut", f"the reply reached {request.max_tokens} tokens", usage, text=text)
-        return finished(request, text, usage, completion.model or self.model)
+        return finished(request, text, usage, str(told.get("model") or self.model))
 
-    def _without_choices(self, completion: Any, usage: Usage) -> Failure:
+    def _without_choices(self, completion: dict[str, Any], usage: Usage) -> Failure:
         """OpenRouter sends an upstream's error with status 200."""
-        error = getattr(completion, "error", None)
+        error = completion.get("error")
         if not isinstance(error, dict):
             return Failure("malformed", "the reply has no choices", usage)
         told = cast(dict[str, Any], error)
@@ -98,6 +101,11 @@ class OpenAIChat(VendorChat):
         if isinstance(error, openai.APITimeoutError):
             return self._late()
         return self._broken(error)
+
+
+def _part(value: dict[str, Any], name: str) -> dict[str, Any]:
+    part = value.get(name)
+    return cast(dict[str, Any], part) if isinstance(part, dict) else {}
 
 
 def least_effort(model: str) -> str | None:

@@ -30,6 +30,7 @@ _CONFIRMED_AT_LEAST = 1_000  # texts: the smallest plan of confirming
 _JUDGED_AT_LEAST = 20  # pairs of a sentence
 _BYTES_A_TOKEN = 4
 _LABEL_FRAME, _LABEL_SENTENCE = 700, 45  # tokens of a labelling request's own words, and of a sentence in a reply
+_LOOK_TOKENS, _LOOK_REPLY, _SMALL_LOOKS = 900, 200, 1.2  # a call beside the verdict; reasons, intent and themes together, a finding
 _STRONG_SHARE = 0.15  # of the pairs, which a cheap judge is undecided about
 
 
@@ -166,6 +167,10 @@ def _language(config: AuditConfig, sample: _Sample, store: Store) -> tuple[Amoun
         one = _label_cost(config, sample)
         dollars["naming differences"] = Amount(2 * one, (config.hypotheses.calls + 2) * one)
         calls = Amount(2, config.hypotheses.calls + 2)
+        examined = sentences.most * (config.examine.generative_prompts + config.examine.identification_trials + _SMALL_LOOKS)
+        a_look = open_prices(config.hypotheses.labeller, config.hypotheses.chat).dollars(Usage(_LOOK_TOKENS, _LOOK_REPLY))
+        dollars["looking at findings"] = Amount(0.0, examined * a_look)
+        calls = Amount(calls.fewest, calls.most + round(examined))
     if judges:
         cheap = _pair_cost(judge.cheap, judge.chat, config, sample, store)
         share = judge.slice + (1 - judge.slice) * _STRONG_SHARE
