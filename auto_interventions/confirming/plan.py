@@ -23,7 +23,7 @@ import numpy as np
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.evidence import nats_needed
 from auto_interventions.confirming.focus import FOCUSED, focus_of
-from auto_interventions.confirming.standing import AT_LEAST, checks_decided, is_open
+from auto_interventions.confirming.standing import AT_LEAST, SPARE, checks_decided, is_open
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.pool import apportion
 from auto_interventions.exploring.state import RoundState
@@ -37,7 +37,6 @@ _MOST = 32_000
 _MOST_FOCUSED = 2.0  # times the backbone
 _UNLIMITED: int = 1 << 40
 _FEW = 50  # pairs of a round where only language models have still to judge
-_SPARE = 2  # times `judge.max_pairs`: some sentences wait while others are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def plan_confirmation(
         return ConfirmPlan()
     everything = config.sampling.strategy == "exhaustive" or all(prompt.id in limits for prompt in order)
     if checks == 0 and config.sampling.strategy != "exhaustive":
-        allowed = budget = min(budget, _SPARE * config.judge.max_pairs)
+        allowed = budget = min(budget, SPARE * config.judge.max_pairs)
         wanted = 0
     else:
         wanted = budget if everything else min(budget, _pairs_for_smallest_effect(len(order), hypotheses, config))

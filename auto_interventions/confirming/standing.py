@@ -29,6 +29,7 @@ from auto_interventions.records import BoolArray, FloatArray, IntArray
 
 Standing = Literal["open", "validated", "small", "hopeless", "capped"]
 
+SPARE = 2  # times `judge.max_pairs` pairs are drawn at most where language models judge all: some sentences wait while others are judged
 AT_LEAST = 20  # prompts before any stop, pairs before a sentence is given up: of fewer nothing can be said
 _HOPE = 1.0  # standard errors: of 1.5 a third more verdicts are spent on sentences that are false, for hardly more true ones
 _LEANS = 1 / 3  # of its bar: a sentence that may yet be validated, and lower the bar of the others
@@ -107,6 +108,8 @@ def why_stop_confirming(state: ConfirmState, explored: RoundState, config: Audit
     if not state.hypotheses:
         return "no hypothesis was proposed"
     if exhausted:
+        if state.by_model.all() and len(state.pairs) >= SPARE * config.judge.max_pairs > 0:
+            return f"as many pairs were drawn as judge.max_pairs asks for: {_told(state, explored, config)} ({len(state.pairs)} pairs)"
         visited = state.backbone_prompts
         judged = f"planned prompts were judged ({len(state.pairs)} pairs)"
         missing = visited < state.planned_prompts
@@ -123,16 +126,19 @@ def why_stop_confirming(state: ConfirmState, explored: RoundState, config: Audit
 
 
 def _told(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str:
-    """How many of the sentences that a language model judged ended how."""
+    """How the sentences ended: those that a language model judged, by number."""
     most = config.judge.max_pairs
     words: dict[Standing, str] = {
         "validated": "validated",
         "small": f"shown to differ by less than {config.inference.smallest_effect:g}",
         "hopeless": f"out of reach within {most} judged pairs",
         "capped": f"undecided after {most} judged pairs" if most else "undecided as the money is spent",
+        "open": "not decided yet",
     }
     counts = Counter(one for one, by_model in zip(standing(state, explored, config), state.by_model, strict=True) if by_model)
-    return ", ".join(f"{counts[one]} {word}" for one, word in words.items() if counts[one])
+    told = ", ".join(f"{counts[one]} {word}" for one, word in words.items() if counts[one])
+    checks = int((~state.by_model).sum())
+    return f"{told} by language models; the {checks} with a check are validated or shown to be small" if checks else told
 
 
 def _is_small(state: ConfirmState, row: int, prompts: int, config: AuditConfig) -> bool:

@@ -30,6 +30,7 @@ from . import worlds
 from .readers import STRATA, Readers, certain, confirm, pairs_of, sentences, settings
 
 CONFIG = settings()
+NO_MORE = {"max_pairs": 0}
 
 
 def drawn(prompts: int, samples: int = 1) -> list[Pair]:
@@ -113,6 +114,10 @@ def test_it_stops_drawing_as_soon_as_nothing_is_open_and_says_how_sentences_ende
     assert "1 validated" in why
     assert "2 out of reach within 400 judged pairs" in why or "undecided after" in why
     assert all(why_stop_confirming(state, certain(), CONFIG) is None for state in states[:-1])
+    early = why_stop_confirming(states[0], certain(), settings(max_pairs=len(states[0].pairs) // 2), exhausted=True)
+    assert "judge.max_pairs" in str(early)
+    spent = str(why_stop_confirming(states[0], certain(), settings().model_copy(update={"judge": CONFIG.judge.model_copy(update=NO_MORE)})))
+    assert "undecided as the money is spent" in spent
 
 
 def test_plans_of_language_models_are_small() -> None:
