@@ -2,8 +2,8 @@
 
 An audit with as many strata, clusters and dimensions as asked for, on synthetic stories and synthetic vectors, one in ten strata with a
 planted word. Rounds of `--texts` new texts each; the table shows the second round (one round's texts before it) and the last (five
-times as many), seconds of CPU and of the clock. "features" (reading words and format off new texts) is shown apart: it belongs to
-a text, is done once, and costs a fraction of generating or embedding it.
+times as many), seconds of CPU and of the clock. "features" (reading words and format off new texts, for bets and for suggestions) is
+shown apart: it belongs to a text, is done once, and costs a fraction of generating or embedding it.
 
     .venv/bin/python benchmarks/round.py
 """
@@ -25,8 +25,10 @@ from auto_interventions import stages
 from auto_interventions.config import AuditConfig
 from auto_interventions.exploring import RoundBatch, allocation_of, run_round, split_mixed
 from auto_interventions.fingerprint import generator
+from auto_interventions.hypotheses import read_off
 from auto_interventions.records import FloatMatrix, Generation, Pair, Prompt
-from auto_interventions.stages.exploring import named, suspicion
+from auto_interventions.stages.exploring import SUGGESTING_PAIRS, named, suspicion
+from auto_interventions.stages.sampling import sides
 from auto_interventions.stages.workspace import Workspace
 
 VOCABULARY = 5_000
@@ -113,6 +115,9 @@ def one_round(where: Workspace, stories: Stories, round: int, pairs: int) -> Tim
     """A round as the stages do it, part by part."""
     times: Times = {}
     config = where.config
+    last = [text for side in sides(where.explored_pairs()[-SUGGESTING_PAIRS:]) for text in side]
+    with timed(times, "features"):
+        read_off(last)
     with timed(times, "suspicion"):  # and whether the difference has a name: both read the same suggestions
         named(where)
         suspected = suspicion(where)

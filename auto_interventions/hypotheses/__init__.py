@@ -1,7 +1,19 @@
 """Sentences that can be checked on a text: predicates, and who proposes them."""
 
 from auto_interventions.hypotheses.predicates import KINDS, Predicate, as_check, matrix, parse_predicate
-from auto_interventions.hypotheses.proposing import Candidates, candidates, propose, proposed
+from auto_interventions.hypotheses.proposing import Candidates, candidates, propose, proposed, read_off
 from auto_interventions.hypotheses.themes import themes_of
 
-__all__ = ["KINDS", "Candidates", "Predicate", "as_check", "candidates", "matrix", "parse_predicate", "propose", "proposed", "themes_of"]
+__all__ = [
+    "KINDS",
+    "Candidates",
+    "Predicate",
+    "as_check",
+    "candidates",
+    "matrix",
+    "parse_predicate",
+    "propose",
+    "proposed",
+    "read_off",
+    "themes_of",
+]

@@ -41,6 +41,15 @@ def format_candidates(texts: Sequence[str], folded: Sequence[str], design: Desig
     return [predicate for predicates, _ in found for predicate in predicates], csr_matrix(hstack([marks for _, marks in found]))
 
 
+def read_form(texts: Sequence[str], folded: Sequence[str]) -> None:
+    """Reads off texts what the candidates of this page need, and keeps it by text."""
+    for text, plain in zip(texts, folded, strict=True):
+        _measured(text)
+        _opening(plain)
+        _ending(plain)
+        refuses(plain)
+
+
 def measure_candidates(texts: Sequence[str], design: Design) -> Candidates:
     """For each measure one bound: among the quantiles (and 1, 2, 3 for counts) that with the largest evidence of a difference."""
     chosen: list[Predicate] = []

@@ -126,6 +126,12 @@ def _texts_per_prompt(base: csr_matrix, intervention: csr_matrix, design: Design
     return np.clip(binomial / observed, 1.0, max(1.0, design.samples))
 
 
+def read_words(folded: Sequence[str]) -> None:
+    """Reads the words off texts, and keeps them by text."""
+    for text in folded:
+        _words_of(text)
+
+
 def count_grams(folded: Sequence[str], longest: int = _LONGEST, fewest: int = _FEWEST_TEXTS) -> Grams:
     """All phrases of up to `longest` words that at least `fewest` texts hold.
 

@@ -11,8 +11,8 @@ from scipy.sparse import csr_matrix, hstack
 from auto_interventions.config import HypothesesConfig
 from auto_interventions.fingerprint import generator
 from auto_interventions.hypotheses.evidence import Design, Evidence
-from auto_interventions.hypotheses.formats import format_candidates
-from auto_interventions.hypotheses.lexical import lexical_candidates
+from auto_interventions.hypotheses.formats import format_candidates, read_form
+from auto_interventions.hypotheses.lexical import lexical_candidates, read_words
 from auto_interventions.hypotheses.merge import merge
 from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, matrix, parse_predicate
 from auto_interventions.hypotheses.text import fold
@@ -127,6 +127,15 @@ def candidates(
     kept = _worth_a_look(design.evidence(marks), len(own))
     marks = csr_matrix(marks.tocsc()[:, kept])
     return Candidates([predicates[column] for column in kept], marks, design, design.evidence(marks), tuple(places), len(own))
+
+
+def read_off(texts: Sequence[str]) -> None:
+    """Reads off texts what proposals need and keeps it by text (of the last 32,768), as `candidates` does by itself: a text is read once,
+    however often proposals are asked for."""
+    heads = [text[:_LONGEST_TEXT] for text in texts]
+    folded = [fold(text) for text in heads]
+    read_words(folded)
+    read_form(heads, folded)
 
 
 def proposed(found: Candidates, config: HypothesesConfig, born_round: int) -> tuple[Hypothesis, ...]:
