@@ -11,6 +11,7 @@ import pandas as pd
 from auto_interventions.errors import ConfigError
 from auto_interventions.hypotheses import Predicate, parse_predicate
 from auto_interventions.report import wording
+from auto_interventions.report.beside import Mark, Remark, mark, reasons, remarks
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 
 MOST_PAIRS = 5
@@ -22,6 +23,8 @@ _LONGEST_PROMPT = 700
 # Beyond this a text is only searched in its beginning for what to mark.
 _LONGEST_SEARCHED = 100_000
 _JUDGES = {"predicate": "a check that a machine runs on the text"}
+_SOURCES = {"own": "your own hypothesis", "labeller": "proposed by a language model"}
+_PROPOSERS = {"own": "you", "labeller": "language model"}
 _LAYOUT_THEMES = ("Layout", "Markdown")
 
 
@@ -49,13 +52,14 @@ class StratumRow:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One text of a pair."""
+    """One text of a pair. `reason`: the judge's, why the sentence fits it; "" where none was asked for."""
 
     label: str
     role: str
     pieces: list[Piece]
     shows: bool | None
     finished: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ class PairView:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A validated finding. `layout`: line breaks matter, so they are shown; `size_open`: its interval still holds 0; `strength` is empty
-    where a fixed-n test decided."""
+    """A validated finding. `layout`: line breaks matter, so they are shown; `size_open`: its interval still holds 0, `size_known`: it does
+    not hold everything; `strength` is empty where a fixed-n test decided; `beside`: what else was looked at."""
 
     id: str
     often: str
@@ -81,14 +85,17 @@ class Card:
     strength: str
     where: str
     size_open: bool
+    size_known: bool
     strata: list[StratumRow]
     pairs: list[PairView]
     also: list[str]
     layout: bool
     more_in: str
     pairs_judged: int
-    judges: list[str]
+    judges: str
     source: str
+    intent: Mark | None
+    beside: list[Remark]
 
 
 def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, str], alpha: float) -> Card:
@@ -111,14 +118,17 @@ def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, s
         strength=wording.strength(wording.log_e_of(finding)) if wording.p_value_of(finding) is None else "",
         where=visible(wording.where(finding), 400),
         size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
+        size_known=wording.size_known(finding),
         strata=stratum_rows(finding),
         pairs=_pairs(finding, texts, predicate, labels),
         also=[visible(also, 300) for also in finding.get("also") or ()],
         layout=layout,
         more_in=finding["more_in"],
         pairs_judged=int(finding.get("pairs", 0)),
-        judges=[_JUDGES.get(judge, visible(judge, 100)) for judge in finding.get("judges") or ()],
+        judges=_judges(finding),
         source=_source(finding.get("source", "")),
+        intent=mark(finding),
+        beside=remarks(finding, alpha),
     )
 
 
@@ -126,7 +136,14 @@ def _source(source: str) -> str:
     """Who proposed a finding, in words."""
     if not source:
         return ""
-    return "your own hypothesis" if source == "own" else f"proposed by the {visible(source, 60)} detector"
+    return _SOURCES.get(source) or f"proposed by the {visible(source, 60)} detector"
+
+
+def _judges(finding: Mapping[str, Any]) -> str:
+    """Who judged, as "openai:gpt-5-mini and openai:gpt-5, blind to which model wrote what"."""
+    names = [_JUDGES.get(judge, visible(judge, 100)) for judge in finding.get("judges") or ()]
+    blind = ", blind to which model wrote what" if finding.get("check", {}) is None else ""
+    return wording.join(names) + blind if names else ""
 
 
 def stratum_rows(finding: Mapping[str, Any]) -> list[StratumRow]:
@@ -163,13 +180,14 @@ def _pairs(finding: Mapping[str, Any], texts: pd.DataFrame, predicate: Predicate
     rows = texts[texts["id"].isin(wanted)].drop_duplicates("id").set_index("id")
     asked = texts[texts["prompt_id"].isin(rows["prompt_id"])]
     partners = {(str(row.model), str(row.prompt_id), int(row.sample)): row for row in asked.itertuples()}  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    told = reasons(finding)
     found: list[tuple[tuple[bool, bool, int], PairView]] = []
     seen: set[str] = set()
     for order, text_id in enumerate(wanted):
         if text_id not in rows.index:
             continue
         prompt_id, sample = str(rows.loc[text_id, "prompt_id"]), int(rows.loc[text_id, "sample"])  # pyright: ignore[reportArgumentType]
-        sides = {role: _side(partners.get((role, prompt_id, sample)), role, predicate, labels) for role in ("base", "intervention")}
+        sides = {role: _side(partners.get((role, prompt_id, sample)), role, predicate, labels, told) for role in ("base", "intervention")}
         shown = [side.shows for side in sides.values() if side is not None]
         view = PairView(
             pieces(str(rows.loc[text_id, "prompt"]), longest=_LONGEST_PROMPT),
@@ -182,7 +200,7 @@ def _pairs(finding: Mapping[str, Any], texts: pd.DataFrame, predicate: Predicate
     return [view for _, view in sorted(found, key=lambda item: item[0])][:MOST_PAIRS]
 
 
-def _side(row: Any, role: str, predicate: Predicate | None, labels: Mapping[str, str]) -> Side | None:
+def _side(row: Any, role: str, predicate: Predicate | None, labels: Mapping[str, str], told: Mapping[str, str]) -> Side | None:
     if row is None:
         return None
     text = str(row.text)
@@ -192,6 +210,7 @@ def _side(row: Any, role: str, predicate: Predicate | None, labels: Mapping[str,
         pieces=pieces(text, _tried(lambda check: check.spans(text[:_LONGEST_SEARCHED]), predicate, [])),
         shows=_tried(lambda check: check.holds(text[:_LONGEST_SEARCHED]), predicate, None),
         finished=bool(row.finished),
+        reason=told.get(str(row.id), ""),
     )
 
 
@@ -216,7 +235,7 @@ def _about_layout(check: Mapping[str, Any] | None) -> bool:
     return measure is not None and measure.theme in _LAYOUT_THEMES
 
 
-def rates(findings: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str, str]]:
+def rates(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Findings as rows of a table of text."""
     rows: list[dict[str, str]] = []
     for finding in findings:
@@ -224,11 +243,10 @@ def rates(findings: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str,
         rows.append(
             {
                 "what": visible(f"{often} {what}", 300),
-                "rates": f"{wording.percent(finding['base_rate'])} → {wording.percent(finding['intervention_rate'])}",
-                "points": wording.points(finding["difference"]),
-                "interval": wording.interval(finding["interval"]),
+                "rates": wording.rates(finding),
+                "size": wording.size(finding),
                 "evidence": wording.proof(finding),
-                "source": visible(finding.get("source", ""), 60),
+                "source": _PROPOSERS.get(finding.get("source", ""), visible(finding.get("source", ""), 60)),
             }
         )
     return rows

@@ -59,7 +59,14 @@ def findings_table(findings: Mapping[str, Any]) -> Table:
 
 def _row(finding: Mapping[str, Any]) -> list[Text]:
     often, what = wording.claim(finding)
+    return [
+        Text(cell)
+        for cell in (one_line(f"{often} {what}"), wording.rates(finding), _size(finding), wording.proof(finding), finding["status"])
+    ]
+
+
+def _size(finding: Mapping[str, Any]) -> str:
     low, high = finding["interval"]
-    rates = f"{wording.percent(finding['base_rate'])} → {wording.percent(finding['intervention_rate'])}"
-    size = f"{wording.points(finding['difference'])} [{wording.points(low)}, {wording.points(high)}]"
-    return [Text(cell) for cell in (one_line(f"{often} {what}"), rates, size, wording.proof(finding), finding["status"])]
+    if not wording.size_known(finding):
+        return wording.size(finding)
+    return f"{wording.points(finding['difference'])} [{wording.points(low)}, {wording.points(high)}]"

@@ -51,17 +51,18 @@ def effects(findings: Sequence[Row], alpha: float, *, narrow: bool) -> Drawing |
 
 
 def _effect_row(finding: Row, number: int, narrow: bool) -> dict[str, Any]:
-    base, (low, high) = finding["base_rate"], finding["interval"]
+    known = wording.size_known(finding)
+    base, (low, high) = finding["base_rate"], finding["interval"] if known else (0.0, 0.0)
     bounded = [min(1.0, max(0.0, base + bound)) for bound in (low, high)]
     return {
         "row": number,
         "label": one_line(finding["statement"], 38 if narrow else 42),
-        "points": wording.points(finding["difference"]),
+        "points": wording.points(finding["difference"]) if known else "size not known",
         "base": base,
         "intervention": finding["intervention_rate"],
         "low": bounded[0],
         "high": bounded[1],
-        "end": max(base, *bounded),
+        "end": max(base, *bounded) if known else max(base, finding["intervention_rate"]),
     }
 
 

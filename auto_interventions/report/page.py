@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from auto_interventions.records import ROLES
-from auto_interventions.report import cards, figures, sections, wording
+from auto_interventions.report import beside, cards, figures, judges, money, sections, wording
 from auto_interventions.report.drawing import Drawing
 from auto_interventions.report.plain import one_line, visible
 from auto_interventions.report.rendering import render
@@ -55,9 +55,15 @@ def _context(run: Run) -> dict[str, Any]:
         "effects": _both(lambda narrow: figures.effects(held, alpha, narrow=narrow)),
         "cards": [cards.card(finding, texts, labels, alpha) for finding in held],
         "pairs_open": cards.PAIRS_OPEN,
-        "rejected": cards.rates(_rejected(findings), alpha),
+        "rejected": cards.rates(_rejected(findings)),
+        "words": beside.words_of(held),
+        "published": beside.published(findings.get("findings") or ()),
+        "judging": judges.judging(run.run),
+        "labelling": judges.labelling(run.run),
+        "not_examined": judges.not_examined(run.run),
         "themes": sections.themes(findings),
-        "ledger": sections.ledger(run.ledger),
+        "themes_by_rule": one_line(run.run.get("themes_by_source") or "", 300),
+        "ledger": money.ledger(run.ledger),
         "guarantee": _guarantee(run, alpha),
         "reproduce": sections.reproduce(run),
         **_where(run, texts, alpha),

@@ -17,18 +17,6 @@ from auto_interventions.runs import Run
 MOST_POINTS = 1_500
 _MOST_CLUSTERS = 6
 
-COLUMNS: tuple[tuple[str, str], ...] = (
-    ("texts", "texts"),
-    ("texts_reused", "texts reused"),
-    ("tokens", "tokens"),
-    ("seconds", "seconds"),
-    ("embeddings_computed", "embeddings computed"),
-    ("embeddings_cached", "embeddings reused"),
-    ("judge_calls", "judge calls"),
-    ("judge_calls_cached", "judge calls reused"),
-    ("dollars", "dollars"),
-)
-
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows as plain dictionaries."""
@@ -128,37 +116,6 @@ def themes(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
             listed = [{"id": visible(one["id"], 80), "text": one_line(" ".join(wording.claim(one)), 120)} for one in own]
             grouped.append({"title": one_line(theme.get("title", ""), 80), "findings": listed})
     return grouped
-
-
-def ledger(content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The ledger as a table: its used columns, a row a stage, and their sum."""
-    stages: Mapping[str, Mapping[str, float]] = content.get("stages") or {}
-    total: Mapping[str, float] = content.get("all") or {}
-    if not stages:
-        return None
-    # A column that is nought everywhere says nothing, except for money: that it cost nothing is worth saying.
-    used = [
-        (key, title)
-        for key, title in COLUMNS
-        if key in ("texts", "tokens", "seconds", "dollars") or any(own.get(key) for own in stages.values())
-    ]
-
-    def row(counts: Mapping[str, float]) -> list[str]:
-        return [_amount(key, counts.get(key, 0)) for key, _ in used]
-
-    return {
-        "columns": [title for _, title in used],
-        "rows": [(one_line(name, 60), row(counts)) for name, counts in stages.items()],
-        "total": [cell if key != "dollars" or cell != "–" else "$0" for cell, (key, _) in zip(row(total), used, strict=True)],
-    }
-
-
-def _amount(key: str, amount: float) -> str:
-    if not amount:
-        return "–"
-    if key == "dollars":
-        return f"${amount:,.2f}"
-    return f"{amount:,.1f}" if key == "seconds" else f"{amount:,.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from auto_interventions.report.sentences import intents, said_of_model
+
 MINUS = "−"
 POWER, DETECTABLE_BASE_RATE = 0.8, 0.05  # what `smallest_detectable` is for (inference.detectable)
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -67,11 +69,13 @@ def points(difference: float, *, sign: bool = True) -> str:
 
 
 def interval(bounds: Sequence[float]) -> str:
-    """An interval of differences, in points.
+    """An interval of differences, in points; one that holds every difference there can be says nothing.
 
-    >>> interval([0.059, 0.093]), interval([-0.02, 0.31])
-    ('5.9 to 9.3', '−2.0 to 31')
+    >>> interval([0.059, 0.093]), interval([-0.02, 0.31]), interval([-1.0, 1.0])
+    ('5.9 to 9.3', '−2.0 to 31', 'not known')
     """
+    if bounds[0] <= -1 and bounds[1] >= 1:
+        return "not known"
     return " to ".join(points(bound, sign=False) for bound in bounds)
 
 
@@ -140,6 +144,8 @@ def p_value_of(finding: FindingDict) -> float | None:
 
 def proof(finding: FindingDict) -> str:
     """What decided on a finding, for a cell of a table: odds, or the p-value of an exhaustive audit's fixed-n test."""
+    if not is_judged(finding):
+        return "–"
     value = p_value_of(finding)
     return odds(log_e_of(finding)) if value is None else chance(value)
 
@@ -147,6 +153,8 @@ def proof(finding: FindingDict) -> str:
 def evidence(finding: FindingDict) -> str:
     """The evidence of one finding in words, as "overwhelming evidence: 4.1 million to 1 against chance"."""
     value = p_value_of(finding)
+    if not is_judged(finding):
+        return "not judged"
     if value is not None:
         return f"fixed-n test: {chance(value)}"
     log_e = log_e_of(finding)
@@ -167,13 +175,10 @@ def log_e_of(record: Mapping[str, Any]) -> float:
 def claim(finding: FindingDict) -> tuple[str, str]:
     """What the intervention does, as (how often, what): ("more often", "mentions “lighthouse”").
 
-    Statements describe one text; "has …" describes a text but not a model, so it becomes "writes texts with …".
+    Statements describe one text; `sentences` says them of a model.
     """
-    statement = str(finding.get("statement", ""))
-    for of_text, of_model in (("has ", "writes texts with "), ("is written in ", "writes in "), ("is ", "writes texts that are ")):
-        if statement.startswith(of_text):
-            statement = of_model + statement.removeprefix(of_text)
-            break
+    # A finding of a language model says so by having no check; what does not say at all is an older run's, which had checks only.
+    statement = said_of_model(str(finding.get("statement", "")), finding.get("check", {}) is not None)
     if is_open(finding):
         return "more or less often", statement
     return ("more often" if finding.get("more_in") == "intervention" else "less often"), statement
@@ -185,12 +190,34 @@ def is_open(finding: FindingDict) -> bool:
     return finding.get("status") == "validated" and lower <= 0 <= upper
 
 
+def is_judged(finding: FindingDict) -> bool:
+    """Whether anything was judged: a budget can end before a sentence's turn comes."""
+    return finding.get("pairs", 1) != 0
+
+
+def size_known(finding: FindingDict) -> bool:
+    """Whether the interval says anything of the size: with few prompts it holds every difference."""
+    lower, upper = finding["interval"]
+    return is_judged(finding) and (lower > -1 or upper < 1)
+
+
+def rates(finding: FindingDict) -> str:
+    """Both models' rates, as "0.4% → 7.9%"; a dash where nothing was judged."""
+    return f"{percent(finding['base_rate'])} → {percent(finding['intervention_rate'])}" if is_judged(finding) else "–"
+
+
+def size(finding: FindingDict) -> str:
+    """The difference and its interval for a cell of a table, as "+7.5 [5.9 to 9.3]", "size not known" or "not judged"."""
+    if not is_judged(finding):
+        return "not judged"
+    return f"{points(finding['difference'])} [{interval(finding['interval'])}]" if size_known(finding) else "size not known"
+
+
 def effect(finding: FindingDict, alpha: float) -> str:
     """The size of one finding, as "0.4% → 7.9% of texts; +7.5 points, 95% interval 5.9 to 9.3"."""
-    return (
-        f"{percent(finding['base_rate'])} → {percent(finding['intervention_rate'])} of texts; "
-        f"{points(finding['difference'])} points, {level(alpha)} interval {interval(finding['interval'])}"
-    )
+    if not size_known(finding):
+        return f"{rates(finding)} of the texts judged; size not known" if is_judged(finding) else "not judged"
+    return f"{rates(finding)} of texts; {points(finding['difference'])} points, {level(alpha)} interval {interval(finding['interval'])}"
 
 
 def sentence(finding: FindingDict, alpha: float) -> str:
@@ -254,7 +281,7 @@ def verdict(findings: Mapping[str, Any]) -> Verdict:
         )
     held = validated(findings)
     if held:
-        return Verdict("different", _most(held[0]), _rest(held[1:]))
+        return Verdict("different", _most(held[0]), f"{intents(held)} {_rest(held[1:])}".strip())
     if overall.get("verdict") == "different":
         return _unexplained(findings, overall)
     return _nothing(findings, overall)
@@ -270,6 +297,8 @@ def _brief(finding: FindingDict, longest: int) -> tuple[str, str]:
 def _most(finding: FindingDict) -> str:
     often, what = _brief(finding, _LONG)
     place = where(finding)
+    if not size_known(finding):
+        return f"What changed: the intervention {often} {what}{', ' + place if place else ''}; by how much is not known."
     return (
         f"What changed most: the intervention {often} {what}, in {percent(finding['intervention_rate'])} of its texts "
         f"instead of {percent(finding['base_rate'])}{', ' + place if place else ''}."
@@ -279,7 +308,8 @@ def _most(finding: FindingDict) -> str:
 def _rest(others: Sequence[FindingDict]) -> str:
     if not others:
         return "No other difference was confirmed."
-    listed = [f"{' '.join(_brief(finding, _SHORT))} ({points(finding['difference'])} points)" for finding in others[:_LISTED]]
+    sizes = [f"{points(finding['difference'])} points" if size_known(finding) else "size not known" for finding in others]
+    listed = [f"{' '.join(_brief(finding, _SHORT))} ({size})" for finding, size in zip(others[:_LISTED], sizes, strict=False)]
     more = len(others) - len(listed)
     if more:
         listed.append(f"{count(more, 'more', 'more')} below")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from auto_interventions.report import build_report
+from tests.report.judged import EVIL, judge_run
 from tests.report.making import NOTHING, make_run
 
 pytestmark = pytest.mark.browser
@@ -46,11 +47,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     hostile = make_run(folder / "hostile", prompts_per_stratum=60, hostile=True)
     null = make_run(folder / "null", prompts_per_stratum=60, behaviours=NOTHING)
-    return {"hostile": build_report(hostile), "null": build_report(null)}
+    judged = judge_run(make_run(folder / "judged", prompts_per_stratum=60, hostile=True), EVIL)
+    return {"hostile": build_report(hostile), "null": build_report(null), "judged": build_report(judged)}
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("kind", ["hostile", "null"])
+@pytest.mark.parametrize("kind", ["hostile", "null", "judged"])
 def test_quiet_still_and_within_the_screen(browser: Any, reports: dict[str, Path], kind: str, screen: str) -> None:
     path = reports[kind]
     context = browser.new_context(**SCREENS[screen])
@@ -66,6 +68,9 @@ def test_quiet_still_and_within_the_screen(browser: Any, reports: dict[str, Path
     assert asked == [path.as_uri()]
     assert "owned" not in page.title()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("[...document.querySelectorAll('tbody th')].every(one => !one.offsetWidth || one.offsetWidth > 60)")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) == (screen == "dark")
     context.close()

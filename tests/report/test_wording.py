@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from auto_interventions.report import plain, sections, wording
+from auto_interventions.report import beside, money, plain, sections, sentences, wording
 
 
 def finding(**more: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def findings(*held: dict[str, Any], **overall: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("module", [wording, plain, sections])
+@pytest.mark.parametrize("module", [wording, plain, sections, sentences, money, beside])
 def test_examples(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 
