@@ -17,6 +17,7 @@ from auto_interventions.runs import RunDirectory
 from auto_interventions.stages.speaking import specs_of
 from auto_interventions.stores import open_store
 from auto_interventions.subjects import RecordedTexts, check_subject, recorded_texts
+from auto_interventions.subjects.sources import folder_of
 
 # Below this many prompts neither pool can say anything.
 FEWEST_PROMPTS = 4
@@ -122,10 +123,27 @@ def check_models(config: AuditConfig) -> None:
         if subject.texts is None:
             check_subject(subject, role, free=config.prompts.source == "free")
     open_encoder(config.embedding)
+    check_prices(config)
     for field, spec, settings in specs_of(config):
         # A Prefect Secret block is read once the server is there; a local model is loaded once, then.
         if settings.key_block is None and not spec.startswith("local:"):
             try:
-                open_prices(open_chat(spec, settings).name, settings)
+                open_chat(spec, settings)
             except ChatError as error:
                 raise ChatError(f"`{field}`: {error}") from error
+
+
+def check_prices(config: AuditConfig) -> None:
+    """What each language model costs is known; local ones are there.
+
+    Raises:
+        BadInput: the field of the audit file, and the fix.
+    """
+    for field, spec, settings in specs_of(config):
+        provider, model = parse_spec(spec)
+        if provider == "local":
+            folder_of(model, None, field)
+        try:
+            open_prices(spec, settings)
+        except ChatError as error:
+            raise ChatError(f"`{field}`: {error}") from error

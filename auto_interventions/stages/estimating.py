@@ -21,6 +21,7 @@ from auto_interventions.llm.chat import ChatRequest, Outcome, Usage
 from auto_interventions.llm.prices import open_prices
 from auto_interventions.prompts import load_prompts
 from auto_interventions.records import ROLES, Prompt, Role
+from auto_interventions.stages.checking import check_prices
 from auto_interventions.stages.speaking import LEXICAL, PREDICATE
 from auto_interventions.stores import Store, open_store
 from auto_interventions.subjects import Request, open_subject, recorded_texts
@@ -89,6 +90,7 @@ def estimate(config: AuditConfig, measure: bool = True, say: Callable[[str], Non
     Raises:
         BadInput: the audit file cannot be used.
     """
+    check_prices(config)
     recorded = recorded_texts(config)
     prompts = [] if config.prompts.source == "free" else load_prompts(config.prompts, recorded, config.sampling.seed)
     store = open_store(config.store)
@@ -132,6 +134,8 @@ def _drawn(config: AuditConfig, prompts: Sequence[Prompt], store: Store, measure
         sample.texts[role] = [text.text for text in made]
         tokens += [text.tokens for text in made]
     sample.tokens = sum(tokens) / max(1, len(tokens))
+    if not measure:
+        return sample
     say("embedding them")
     sample.embedding = _embedding_seconds(config, store, [text for role in ROLES for text in sample.texts[role]])
     return sample
