@@ -85,7 +85,8 @@ def rank_p_values(base: FloatArray | FloatMatrix, intervention: FloatArray | Flo
         raise ValueError(f"scores must have shape (hypotheses, texts) on both sides, not {base.shape} and {intervention.shape}")
     p_values = np.ones(len(base))
     for number, (before, after) in enumerate(zip(base, intervention, strict=True)):
-        before, after = before[~np.isnan(before)], after[~np.isnan(after)]
+        # In single precision scipy's p-values below 1e-45 become 0.
+        before, after = (side[~np.isnan(side)].astype(np.float64) for side in (before, after))
         together = np.concatenate([before, after])
         if len(before) and len(after) and together.min() < together.max():
             p_values[number] = float(mannwhitneyu(after, before, alternative="two-sided").pvalue)

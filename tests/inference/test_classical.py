@@ -28,6 +28,13 @@ def test_mann_whitney_of_yes_and_no_is_nearly_the_two_sample_z_test() -> None:
     assert rank_p_values(intervention, base)[0] == rank_p_values(base, intervention)[0]
 
 
+def test_scores_in_single_precision_keep_their_small_p_values() -> None:
+    random = generator("single", "precision")
+    base, intervention = (random.random((1, 360)) < rate for rate in (0.01, 0.7))
+    p_values = [rank_p_values(base.astype(kind), intervention.astype(kind))[0] for kind in (np.float32, np.float64)]
+    assert 1e-100 < p_values[0] == p_values[1] < 1e-50
+
+
 def test_nothing_judged_or_nothing_but_ties_is_no_evidence() -> None:
     for empty in (np.zeros((2, 0)), np.full((2, 5), np.nan), np.full((2, 5), 0.3)):
         assert rank_p_values(empty, empty).tolist() == [1, 1]
