@@ -15,6 +15,10 @@ wait. Blocks are small (10 pairs) and grow to 50 with what has been seen. Pairs 
 a visit of the backbone only as many samples are judged as it takes to reach `judge.max_pairs`. The pairs of a visit are never divided
 between blocks: whether a prompt counts, and how, must not depend on half of its verdicts.
 
+The rule that spends.  Most sentences are false, and most verdicts are bought for them: there the strong judge, who costs twenty times as
+much, sees a slice of whatever pairs. Once a sentence has a fifth of the evidence that it needs, the strong judge decides what the cheap one
+is undecided about.
+
 The rule that sizes.  A strong judge that sees a fifth of the clear pairs leaves a wide interval (|y| ≤ 9, `inference.cascade`). So once a
 sentence has half of the evidence that it needs, the strong judge sees every further pair of it: few sentences get so far that are not
 true, and those that do are sized by direct verdicts. The chance is fixed by the past, so y stays unbiased."""
@@ -40,6 +44,7 @@ _SMALL, _LARGE = 10, 50
 _GROWS = 3  # a block is a third of what was seen
 _WAITS = 0.25  # of the best
 _OPTIMISM = 1.0  # standard errors
+_PROMISING, _LEADS = 0.2, 0.5  # shares of the evidence that a sentence needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Block:
         pairs: how many of the waiting pairs; 0: nothing is left to judge on any of them.
         cells: (H, pairs) which sentence is judged on which.
         backbone_pairs: how many of the pairs belong to the backbone.
-        slices: (H,) with what chance the strong judge sees pairs that the cheap one is sure about.
+        slices: (H, 2) with what chance the strong judge sees pairs that the cheap one is sure about, and those that it is not.
     """
 
     pairs: int
@@ -77,7 +82,7 @@ def judge_round(
         cost: (H,) expected dollars of judging a pair, 0 where it is free; known before these pairs were drawn.
         judge: answers pairs and (H, n) cells. What it raises passes through: the block at work is then lost, all before it has counted.
         folded: called with the state after each block.
-        sizing: whether `judge` takes the (H,) slices as well; else the strong judge is asked as `judge.slice` says.
+        sizing: whether `judge` takes the (H, 2) slices as well; else the strong judge is asked as `judge.slice` says.
     """
     done = 0
     while done < len(pairs):
@@ -107,7 +112,7 @@ def next_block(
     """
     by_model = state.by_model
     count, backbone_left = len(waiting), min(backbone_left, len(waiting))
-    slices = np.full(len(by_model), config.judge.slice if config.judge.strong is not None else 1.0)
+    slices = np.full((len(by_model), 2), config.judge.slice if config.judge.strong is not None else 1.0)
     cells = np.repeat(~by_model[:, None], count, axis=1)
     if not by_model.any():
         return Block(count, cells, backbone_left, slices)
@@ -124,7 +129,8 @@ def next_block(
     cells[rows] = eligible & _worthwhile(state, rows, waiting, backbone_left)
     room = config.judge.max_pairs - state.tried[rows]
     cells[rows] &= np.cumsum(cells[rows], axis=1) <= room[:, None]
-    slices[_leads(state, explored, config)] = 1.0
+    slices[_has(state, explored, config, _PROMISING), 1] = 1.0
+    slices[_has(state, explored, config, _LEADS)] = 1.0
     return Block(count, cells[:, :count], min(backbone_left, count), slices)
 
 
@@ -138,9 +144,10 @@ def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, 
     return opened & ((worth >= _WAITS * best) | (state.tried < AT_LEAST))
 
 
-def _leads(state: ConfirmState, explored: RoundState, config: AuditConfig) -> BoolArray:
-    """(H,) which sentences have half of the evidence that they need: those that will probably be reported, with their size."""
-    return (state.tried >= _SMALL) & (state.log_e >= nats_needed(state, explored, config.inference.alpha))
+def _has(state: ConfirmState, explored: RoundState, config: AuditConfig, share: float) -> BoolArray:
+    """(H,) which sentences have this share of the evidence that they need."""
+    missing = nats_needed(state, explored, config.inference.alpha)
+    return (state.tried >= _SMALL) & (state.log_e >= share * (state.log_e + missing)) & (state.log_e > 0)
 
 
 def _eligible(state: ConfirmState, config: AuditConfig, waiting: Sequence[Pair], backbone_left: int) -> BoolArray:

@@ -279,7 +279,7 @@ def confirm_round(
         judged: instead of the two, what one or two judges said.
         cells: (H, n) which sentence was to be judged on which pair, chosen before any of these pairs was judged (`next_block`): a choice
             that knows another sentence's verdict on the same pair is biased. None: every one.
-        slices: (H,) the smallest chance with which a strong judge was to be asked on these pairs, chosen before they were judged; None: as
+        slices: (H, k) chances with which a strong judge was to be asked on these pairs, chosen before they were judged; None: as
             the state says.
 
     Raises:
@@ -291,6 +291,7 @@ def confirm_round(
         judged = Judged.of_scores(scores_base, scores_intervention)
     _check(state, pairs, judged, cells)
     chance = np.where(judged.chance > 0, judged.chance, 1.0).min(axis=1, initial=1.0) if not judged.alone else np.ones(1)
+    slices = None if slices is None else slices.reshape(len(slices), -1).min(axis=1)
     if slices is not None and np.any(chance < slices):
         raise ValueError("the strong judge was asked with a smaller chance than was fixed beforehand")
     drawn = dict(state.drawn)

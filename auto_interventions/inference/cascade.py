@@ -59,18 +59,19 @@ def undecided(base: FloatArray, intervention: FloatArray, borderline: tuple[floa
     return ~(clear[0] & clear[1])
 
 
-def strong_chance(undecided_ones: BoolArray, slice_share: float) -> FloatArray:
-    """(n,) the chance that the strong judge is asked: 1 where the cheap one is undecided, `slice_share` in (0, 1] elsewhere.
+def strong_chance(undecided_ones: BoolArray, slice_share: float, doubtful_share: float = 1.0) -> FloatArray:
+    """(n,) the chance that the strong judge is asked: `doubtful_share` where the cheap one is undecided, `slice_share` elsewhere.
 
     Raises:
-        ValueError: a slice that is empty.
+        ValueError: a share outside (0, 1].
 
     >>> strong_chance(np.array([False, True]), 0.05)
     array([0.05, 1.  ])
     """
-    if not 0 < slice_share <= 1:
-        raise ValueError(f"the strong judge must see some share of the clear pairs, in (0, 1], not {slice_share}")
-    return np.where(undecided_ones, 1.0, slice_share)
+    for share in (slice_share, doubtful_share):
+        if not 0 < share <= 1:
+            raise ValueError(f"the strong judge must see some share of the pairs, in (0, 1], not {share}")
+    return np.where(undecided_ones, doubtful_share, slice_share)
 
 
 def rectified(cheap: FloatArray, strong: FloatArray, asked: BoolArray, chance: FloatArray) -> FloatArray:

@@ -73,7 +73,8 @@ class Judges:
             pairs: both models' texts.
             cells: (H, n) which pairs a language model judges for which sentence; None: all. Checks, which are free, run everywhere.
             second: whether the strong judge is asked too.
-            slices: (H,) share of the pairs that the cheap judge is sure about which the strong one sees; None: `judge.slice` of all.
+            slices: (H, 2) share of the pairs that the strong judge sees, of those that the cheap one is sure about and of the others; (H,):
+                all of the others; None: `judge.slice` of the first.
 
         Returns:
             (H, n) scores; see `Judged`.
@@ -95,7 +96,8 @@ class Judges:
         if self._strong is None or not second:
             return Judged.of_scores(base, intervention)
         share = np.full(len(hypotheses), self._config.slice) if slices is None else slices
-        chance = np.where(wanted, np.stack([strong_chance(row, one) for row, one in zip(unsure, share.tolist(), strict=True)]), 0.0)
+        each = share.reshape(len(hypotheses), -1).tolist()
+        chance = np.where(wanted, np.stack([strong_chance(row, *shares) for row, shares in zip(unsure, each, strict=True)]), 0.0)
         asked = self._coins(hypotheses, pairs, wanted) < chance
         strong = _judged(self._strong, hypotheses, pairs, asked)
         return Judged(base, intervention, *strong, asked, chance)

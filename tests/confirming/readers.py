@@ -11,7 +11,7 @@ from auto_interventions.config import AuditConfig
 from auto_interventions.confirming import ConfirmState, judge_round, next_round, plan_confirmation, why_stop_confirming
 from auto_interventions.exploring import RoundState
 from auto_interventions.inference import Wealth
-from auto_interventions.inference.cascade import strong_chance, undecided
+from auto_interventions.inference.cascade import undecided
 from auto_interventions.judging.judged import Judged
 from auto_interventions.records import ROLES, BoolArray, FloatArray, FloatMatrix, Generation, Hypothesis, Pair
 from auto_interventions.subjects.base import Request
@@ -67,8 +67,9 @@ class Readers:
         strong, asked, chance = (nothing, nothing), np.zeros(shape, dtype=np.bool_), np.zeros(shape)
         if self.share is not None:
             unsure = undecided(base.ravel(), intervention.ravel(), BORDERLINE).reshape(shape)
-            each = np.full(len(cells), self.share) if slices is None else slices
-            chance = np.where(cells, np.stack([strong_chance(row, share) for row, share in zip(unsure, each.tolist(), strict=True)]), 0.0)
+            each = np.full((len(cells), 1), self.share) if slices is None else slices.reshape(len(cells), -1)
+            doubtful = each[:, 1] if each.shape[1] > 1 else np.ones(len(cells))
+            chance = np.where(cells, np.where(unsure, doubtful[:, None], each[:, :1]), 0.0)
             asked = self.random.random(shape) < chance
             strong = self._read(fits, 0.97, 0.5)
             self.calls["strong"] += int(asked.sum())

@@ -195,7 +195,7 @@ def test_the_strong_judge_sees_all_of_a_sentence_that_leads() -> None:
     leads, faint = [1.0, 1.0, 1.0, 1.0, -1.0, 0.0] * 4, [1.0, 0.0, -1.0, 0.0, 0.0, 0.0] * 4
     config = settings(strong="openai:strong", slice=0.1)
     block = next_block(after([leads, faint]), certain(), config, np.ones(2), drawn(340)[40:], 300)
-    assert block.slices.tolist() == [1.0, 0.1]
+    assert block.slices.tolist() == [[1.0, 1.0], [0.1, 0.1]]
     start = ConfirmState.start(sentences(2), 300, dict.fromkeys(STRATA, 150), least_chance=0.1)
     said = Readers(generator("test-leads"), (0.5, 0.5))(drawn(30), np.ones((2, 30), dtype=np.bool_), np.array([1.0, 0.1]))
     state = confirm_round(start, drawn(30), judged=said, slices=np.array([1.0, 0.1]))
