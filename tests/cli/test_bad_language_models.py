@@ -60,7 +60,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no model": ({"judge": {"cheap": "openai:"}}, ["`judge.cheap`", "openai:"]),
     "a model without its provider": ({"judge": {"cheap": "gpt-5-mini"}}, ["`judge.cheap`", "gpt-5-mini", "names no model", "gemini:"]),
     "no key": ({"judge": {"cheap": "gemini:gemini-2.5-flash"}}, ["`judge.cheap`", "GEMINI_API_KEY", "key_block"]),
-    "unknown price": ({"judge": {"cheap": "openai:never-heard-of-it"}}, ["`judge.cheap`", "never-heard-of-it", "price"]),
+    "unknown price": ({"judge": {"cheap": "openai:label"}}, ["`judge.cheap`", "openai:label: the price table", "price"]),
     "no such local model": ({"judge": {"cheap": "local:./no-model-here"}}, ["judge.cheap", "no-model-here"]),
     "misspelled field": ({"judge": {**CHEAP, "chat": {"concurency": 3}}}, ["`judge.chat.concurency`", "did you mean `concurrency`"]),
     "key in the address": (
