@@ -83,6 +83,7 @@ def _with_models(where: Workspace, end: Conclusion) -> int:
                 where.out_of_money = str(error)
             except AutoInterventionsError as error:
                 where.extra.setdefault("not_examined", {}).update({name: str(error)})  # pyright: ignore[reportAttributeAccessIssue]
+        where.write_ledger()
     return done
 
 

@@ -42,7 +42,11 @@ def spoken(where: Workspace, lexical: Sequence[Hypothesis]) -> tuple[Hypothesis,
     if where.language.labeller is None and not own:
         return ()
     found = [Hypothesis(sentence, None, "intervention", "own", born) for sentence in own]
-    return _tried(where, [*found, *_labelled(where, lexical, own)])
+    found += _labelled(where, lexical, own)
+    where.write_ledger()  # a kill must not make the next attempt forget what was paid
+    tried = _tried(where, found)
+    where.write_ledger()
+    return tried
 
 
 def _labelled(where: Workspace, lexical: Sequence[Hypothesis], own: Sequence[str]) -> list[Hypothesis]:
