@@ -22,6 +22,7 @@ from auto_interventions.llm.prices import open_prices
 from auto_interventions.prompts import load_prompts
 from auto_interventions.records import ROLES, Prompt, Role
 from auto_interventions.stages.checking import check_prices
+from auto_interventions.stages.preparing import FIRST_SHARE
 from auto_interventions.stages.speaking import LEXICAL, PREDICATE
 from auto_interventions.stores import Store, open_store
 from auto_interventions.subjects import Request, open_subject, recorded_texts
@@ -105,7 +106,10 @@ def estimate(config: AuditConfig, measure: bool = True, say: Callable[[str], Non
     if config.sampling.strategy == "exhaustive":
         texts = Amount(most, most)
     else:
-        texts = Amount(min(most, config.sampling.initial + _CONFIRMED_AT_LEAST), most)
+        first = config.sampling.initial
+        if both_recorded:
+            first = min(first, int(FIRST_SHARE * config.prompts.explore_share * held))
+        texts = Amount(min(most, first + min(_CONFIRMED_AT_LEAST, config.sampling.per_round)), most)
     tokens = None if both_recorded else Amount(texts.fewest * sample.tokens, texts.most * sample.tokens)
     seconds = _seconds(config, sample, texts)
     return Estimate(len(prompts), texts, tokens, seconds, calls, dollars, config.budget.dollars, sample.drawn)
@@ -163,35 +167,46 @@ def _seconds(config: AuditConfig, sample: _Sample, texts: Amount) -> Amount | No
 def _language(config: AuditConfig, sample: _Sample, store: Store) -> tuple[Amount, dict[str, Amount]]:
     """Calls of language models, and dollars by purpose."""
     labels, judges = config.hypotheses.labeller != LEXICAL, config.judge.cheap != PREDICATE
-    own, judge = len(config.hypotheses.own_sentences), config.judge
-    found = min(config.hypotheses.limit, config.hypotheses.calls * config.hypotheses.sentences) if labels else 0
-    sentences = Amount(own + (1 if labels else 0), own + found)
+    names, own = labels and config.hypotheses.discover, len(config.hypotheses.own_sentences)
+    found = min(config.hypotheses.limit, config.hypotheses.calls * config.hypotheses.sentences) if names else 0
+    sentences = Amount(own + (1 if names else 0), own + found)
     calls, dollars = Amount(0, 0), dict[str, Amount]()
-    if labels:
+    if names:
         one = _label_cost(config, sample)
-        dollars["naming differences"] = Amount(2 * one, (config.hypotheses.calls + 2) * one)
-        calls = Amount(2, config.hypotheses.calls + 2)
+        dollars["naming differences"] = Amount(one, (config.hypotheses.calls + 2) * one)
+        calls = Amount(1, config.hypotheses.calls + 2)
+    if labels:
         examined = sentences.most * (config.examine.generative_prompts + config.examine.identification_trials + _SMALL_LOOKS)
         a_look = open_prices(config.hypotheses.labeller, config.hypotheses.chat).dollars(Usage(_LOOK_TOKENS, _LOOK_REPLY))
         dollars["looking at findings"] = Amount(0.0, examined * a_look)
         calls = Amount(calls.fewest, calls.most + round(examined))
     if judges:
-        cheap = _pair_cost(judge.cheap, judge.chat, config, sample, store)
-        share = judge.slice + (1 - judge.slice) * _STRONG_SHARE
-        strong = share * _pair_cost(judge.strong, judge.strong_chat or judge.chat, config, sample, store) if judge.strong else 0.0
-        a_pair = cheap + strong
-        dollars["trying them"] = Amount(sentences.fewest * judge.screen_pairs * cheap, sentences.most * judge.screen_pairs * cheap)
-        fewest = min(_JUDGED_AT_LEAST, judge.max_pairs)
-        dollars["judging"] = Amount(sentences.fewest * fewest * a_pair, sentences.most * judge.max_pairs * a_pair)
-        if judge.panel:
-            panel = sum(_pair_cost(spec, judge.chat, config, sample, store) for spec in judge.panel)
-            dollars["further judges"] = Amount(0.0, sentences.most * config.examine.panel_pairs * panel)
-        per_call = judge.pairs_per_call
-        calls = Amount(
-            calls.fewest + sentences.fewest * (judge.screen_pairs + fewest) / per_call,
-            calls.most + sentences.most * (judge.screen_pairs + judge.max_pairs * (1 + (share if judge.strong else 0.0))) / per_call,
-        )
+        judged = _judging(config, sample, store, sentences)
+        calls = Amount(calls.fewest + judged[0].fewest, calls.most + judged[0].most)
+        dollars |= judged[1]
     return Amount(round(calls.fewest), round(calls.most)), dollars
+
+
+def _judging(config: AuditConfig, sample: _Sample, store: Store, sentences: Amount) -> tuple[Amount, dict[str, Amount]]:
+    """Calls of judges, and dollars by purpose. At the most the strong judge sees every pair: so it does of a sentence that leads."""
+    judge, dollars = config.judge, dict[str, Amount]()
+    cheap = _pair_cost(judge.cheap, judge.chat, config, sample, store)
+    strong, seen = 0.0, judge.slice + (1 - judge.slice) * _STRONG_SHARE
+    if judge.strong is not None:
+        strong = _pair_cost(judge.strong, judge.strong_chat or judge.chat, config, sample, store)
+    tried, fewest = judge.screen_pairs, min(_JUDGED_AT_LEAST, judge.max_pairs)
+    dollars["trying them"] = Amount(sentences.fewest * tried * cheap, sentences.most * tried * cheap)
+    dollars["judging"] = Amount(sentences.fewest * fewest * (cheap + seen * strong), sentences.most * judge.max_pairs * (cheap + strong))
+    if judge.panel:
+        panel = sum(_pair_cost(spec, judge.chat, config, sample, store) for spec in judge.panel)
+        dollars["further judges"] = Amount(0.0, sentences.most * config.examine.panel_pairs * panel)
+    if judge.known_pairs:
+        dollars["known sentences"] = Amount(0.0, judge.known_pairs * (cheap + strong))
+    times = 2 if judge.strong is not None else 1
+    most = tried + judge.max_pairs * times + config.examine.panel_pairs * len(judge.panel)
+    per_call = judge.pairs_per_call
+    # A few of the known sentences' pairs share a call, or none.
+    return Amount(sentences.fewest * (tried + fewest) / per_call, sentences.most * most / per_call + judge.known_pairs * times), dollars
 
 
 def _label_cost(config: AuditConfig, sample: _Sample) -> float:
