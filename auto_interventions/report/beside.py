@@ -98,7 +98,10 @@ def _words(name: str, part: Mapping[str, Any], alpha: float) -> Remark:
     end = "it says something that words do not." if part["adds"] else "it cannot be seen to add anything to words."
     return Remark(
         name,
-        [*lines, f"On the {part['hard_pairs']:,} pairs that words get wrong or are unsure of, it differs by {gain} its way: {end}"],
+        [
+            *lines,
+            f"On the {part['hard_pairs']:,} pairs that words get wrong or are unsure of, it differs by {gain} in its direction: {end}",
+        ],
         [],
     )
 

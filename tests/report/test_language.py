@@ -109,7 +109,7 @@ def test_the_card_of_a_judged_finding(built: Callable[[str], Path]) -> None:
         "blind to which model wrote what · proposed by a language model",
         "intended Morals were asked for.",
         "Words alone tell whose text is whose in 71% of 400 pairs, this sentence in 68%.",
-        "+24 points (95% interval 11 to 36) its way: it says something that words do not.",
+        "+24 points (95% interval 11 to 36) in its direction: it says something that words do not.",
         "Same direction on 8 of 8 kinds of prompts, clear by itself on 5.",
         "Without “farm”, where it is strongest: +31 points (95% interval 20 to 42); it does not rest on one kind.",
         "gemini:other: 3% → 40%, +37 points (95% interval 24 to 50), on 40 pairs",
