@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.redis_server import redis_server, running_servers, start_redis  # noqa: F401  (fixtures for all)
+
+if TYPE_CHECKING:
+    from tests.llm.server import ChatServer
+    from tests.stages.spoken import World
 
 # Before anything imports them: no telemetry, no network look-ups, no thread fights on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -37,3 +43,21 @@ def demo() -> Path:
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """No test reads or fills the user's own store."""
     monkeypatch.setenv("AUTO_INTERVENTIONS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def spoken_server() -> Iterator[ChatServer]:
+    """The server that `spoken` asks. Whoever counts its calls resets its record first."""
+    from tests.llm.server import ChatServer
+    from tests.stages.spoken import models
+
+    with ChatServer(models()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def spoken(spoken_server: ChatServer, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """An audit in which language models named and judged the differences, and nothing happened to it. It needs no key."""
+    from tests.stages.spoken import make_world
+
+    return make_world(tmp_path_factory.mktemp("spoken"), spoken_server)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
+from tests.llm.examiners import with_opinions, with_reasons
 from tests.llm.judges import fenced_judge
 from tests.llm.labellers import word_labeller
 from tests.llm.protocols import Answer, Question, read, write, write_error
@@ -320,10 +321,10 @@ def main() -> None:
     for judge in options.judge:
         name, _, numbers = judge.partition("=")
         accuracy, bias, doubt, *_ = map(float, [*numbers.split("/"), 0, 0])
-        models[name] = fenced_judge(accuracy, bias, doubt=doubt)
+        models[name] = with_reasons(fenced_judge(accuracy, bias, doubt=doubt))
     for labeller in options.labeller:
         name, _, least = labeller.partition("=")
-        models[name] = word_labeller(float(least or 0.3))
+        models[name] = with_opinions(word_labeller(float(least or 0.3)))
     rates = {name: float(share) for name, _, share in (rate.partition("=") for rate in options.rate)}
     with ChatServer(models, options.latency, rates=rates, retry_after=options.retry_after, port=options.port) as server:
         sys.stdout.write(f"{server.port}\n")
