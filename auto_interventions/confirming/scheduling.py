@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming.evidence import nats_needed
+from auto_interventions.confirming.evidence import nats_needed, validated
 from auto_interventions.confirming.standing import AT_LEAST, hoped_for, is_open
 from auto_interventions.confirming.state import ConfirmState, confirm_round
 from auto_interventions.exploring.divergence import doubt
@@ -140,8 +140,10 @@ def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, 
     dollars = np.where(cost > 0, cost, cost[cost > 0].min() if np.any(cost > 0) else 1.0)
     needed = np.maximum(nats_needed(state, explored, config.inference.alpha), 0.5)
     worth = hoped_for(state.seen.sum(axis=1), _OPTIMISM) / (needed * dollars)
-    best = worth[opened].max(initial=0.0)
-    return opened & ((worth >= _WAITS * best) | (state.tried < AT_LEAST))
+    # A validated sentence that wants prompts for its interval needs no more evidence: it would make all others wait until it has them.
+    sized = validated(state, explored, config.inference.alpha)
+    best = worth[opened & ~sized].max(initial=0.0)
+    return opened & (sized | (worth >= _WAITS * best) | (state.tried < AT_LEAST))
 
 
 def _has(state: ConfirmState, explored: RoundState, config: AuditConfig, share: float) -> BoolArray:
