@@ -271,12 +271,12 @@ class JudgeConfig(Part):
     """predicate: each sentence's own check, run by the machine. `gemini:MODEL`, `openai:MODEL`, `anthropic:MODEL`, `local:PATH`: a language
     model judges the sentences that have no check; those that have one are still checked by the machine, which is exact and free."""
     strong: str | None = None
-    """A better language model that judges a random slice again, all that the cheap one is undecided about once a sentence is promising, and
-    everything of a sentence that is about to be reported; null: none."""
+    """A better language model that judges promising sentences again: what the cheap one is undecided about and a random slice of the rest,
+    and everything once a sentence will probably be reported; null: none."""
     borderline: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = (0.4, 0.6)
     """Scores between these are undecided."""
     slice: Share = 0.2
-    """Share of pairs that the strong judge sees whatever the cheap one said, at random: they correct the cheap one's errors in the sizes."""
+    """Share of a promising sentence's other pairs that the strong judge sees too, at random: they correct its errors in sizes."""
     panel: tuple[str, ...] = ()
     """Further language models that judge some of the same pairs of each validated finding, to see how far judges agree."""
     mode: Literal["pairwise", "graded"] = "pairwise"

@@ -10,7 +10,6 @@ import numpy as np
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.evidence import log_e_overall, validated
-from auto_interventions.confirming.payoffs import unbiased_scores
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.detectable import smallest_detectable
@@ -91,7 +90,6 @@ def _finding(state: ConfirmState, number: int, log_e: float, selected: int | Non
     hypothesis = state.hypotheses[number]
     effect = state.effect(number, alpha, selected)
     more_in = _more_in(hypothesis, effect)
-    both_judged = ~np.isnan(np.add(*unbiased_scores(state.judged, number)))
     return Finding(
         id=hypothesis.id,
         statement=hypothesis.statement,
@@ -104,7 +102,7 @@ def _finding(state: ConfirmState, number: int, log_e: float, selected: int | Non
         interval=effect.interval,
         auc=effect.auc,
         strata=effect.strata,
-        pairs=int(both_judged.sum()),
+        pairs=int(state.paid[number, 0]),
         judges=judges,
         evidence=_evidence(state, number, more_in),
         source=hypothesis.source,

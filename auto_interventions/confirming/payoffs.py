@@ -40,12 +40,16 @@ def fresh_bets(whole: Judged, fresh: Judged) -> FloatArray:
 
 
 def unbiased_scores(judged: Judged, row: int) -> tuple[FloatArray | FloatMatrix, FloatArray | FloatMatrix]:
-    """(N,) scores of the base's and of the intervention's texts of sentence number `row` that sizes are estimated from; NaN = left out."""
+    """(N,) scores of the base's and of the intervention's texts of sentence number `row` that sizes are estimated from; NaN = left out.
+
+    Where some pairs had a second judge, those alone: which they are was fixed by the pairs before.
+    """
     base, intervention = judged.cheap_base[row], judged.cheap_intervention[row]
     twice = _twice(judged, row)
     if not twice.any():
         return base, intervention
-    base, intervention = base.astype(np.float64), intervention.astype(np.float64)
+    # Pairs that were the cheap judge's alone, before the sentence was promising, do not say what the strong one would have seen there.
+    base, intervention = (np.where(twice, scores, np.nan).astype(np.float64) for scores in (base, intervention))
     asked, chance = judged.asked[row, twice], judged.chance[row, twice]
     payoff = rectified((intervention - base)[twice], _strong(judged, row, twice, -1.0), asked, chance)
     middle = rectified((intervention + base)[twice] - 1, _strong(judged, row, twice, 1.0) - 1, asked, chance)
@@ -55,7 +59,9 @@ def unbiased_scores(judged: Judged, row: int) -> tuple[FloatArray | FloatMatrix,
 
 def counted(judged: Judged, row: int) -> BoolArray:
     """(N,) the pairs that count for the size of sentence number `row`: judged, by the strong judge where it was asked."""
-    answered = ~np.isnan(judged.cheap_base[row] + judged.cheap_intervention[row])
+    answered, twice = ~np.isnan(judged.cheap_base[row] + judged.cheap_intervention[row]), _twice(judged, row)
+    if twice.any():
+        answered &= twice
     return np.where(judged.asked[row], ~np.isnan(judged.strong_base[row] + judged.strong_intervention[row]), answered)
 
 

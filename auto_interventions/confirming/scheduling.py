@@ -16,12 +16,13 @@ a visit of the backbone only as many samples are judged as it takes to reach `ju
 between blocks: whether a prompt counts, and how, must not depend on half of its verdicts.
 
 The rule that spends.  Most sentences are false, and most verdicts are bought for them: there the strong judge, who costs twenty times as
-much, sees a slice of whatever pairs. Once a sentence has a fifth of the evidence that it needs, the strong judge decides what the cheap one
-is undecided about.
+much, sees nothing. Once a sentence is promising, with a quarter of the evidence that it needs, or the cheap judge is undecided about most
+of its pairs, the strong one sees what the cheap one is undecided about, and a slice of the rest.
 
 The rule that sizes.  A strong judge that sees a fifth of the clear pairs leaves a wide interval (|y| ≤ 9, `inference.cascade`). So once a
-sentence has half of the evidence that it needs, the strong judge sees every further pair of it: few sentences get so far that are not
-true, and those that do are sized by direct verdicts. The chance is fixed by the past, so y stays unbiased."""
+sentence has a third of the evidence that it needs, the strong judge sees every further pair of it: few sentences get so far that are not
+true, and those that do are sized by direct verdicts. The chance is fixed by the past, so y stays unbiased; sizes rest on the pairs from
+there on, which are fresh: what made the sentence promising is not among them."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ _SMALL, _LARGE = 10, 50
 _GROWS = 3  # a block is a third of what was seen
 _WAITS = 0.25  # of the best
 _OPTIMISM = 1.0  # standard errors
-_PROMISING, _LEADS = 0.2, 0.5  # shares of the evidence that a sentence needs
+_PROMISING, _LEADS = 1 / 4, 1 / 3  # of the evidence that a sentence needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Block:
         pairs: how many of the waiting pairs; 0: nothing is left to judge on any of them.
         cells: (H, pairs) which sentence is judged on which.
         backbone_pairs: how many of the pairs belong to the backbone.
-        slices: (H, 2) with what chance the strong judge sees pairs that the cheap one is sure about, and those that it is not.
+        slices: (H, 2) with what chance the strong judge sees pairs that the cheap one is sure about, and those that it is not;
+            0: there is no second judge.
     """
 
     pairs: int
@@ -129,8 +131,10 @@ def next_block(
     cells[rows] = eligible & _worthwhile(state, rows, waiting, backbone_left)
     room = config.judge.max_pairs - state.tried[rows]
     cells[rows] &= np.cumsum(cells[rows], axis=1) <= room[:, None]
-    slices[_has(state, explored, config, _PROMISING), 1] = 1.0
-    slices[_has(state, explored, config, _LEADS)] = 1.0
+    if config.judge.strong is not None:
+        slices[by_model] = 0.0
+        slices[_has(state, explored, config, _PROMISING) | _puzzling(state, config)] = config.judge.slice, 1.0
+        slices[_has(state, explored, config, _LEADS)] = 1.0
     return Block(count, cells[:, :count], min(backbone_left, count), slices)
 
 
@@ -150,6 +154,14 @@ def _has(state: ConfirmState, explored: RoundState, config: AuditConfig, share: 
     """(H,) which sentences have this share of the evidence that they need."""
     missing = nats_needed(state, explored, config.inference.alpha)
     return (state.tried >= _SMALL) & (state.log_e >= share * (state.log_e + missing)) & (state.log_e > 0)
+
+
+def _puzzling(state: ConfirmState, config: AuditConfig) -> BoolArray:
+    """(H,) which sentences the cheap judge was undecided about, or silent, on more than half of the pairs."""
+    low, high = config.judge.borderline
+    both = np.stack([state.judged.cheap_base, state.judged.cheap_intervention])
+    clear = ((both < low) | (both > high)).all(axis=0).sum(axis=1)  # NaN compares false
+    return (state.tried >= _SMALL) & (2 * clear < state.tried)
 
 
 def _eligible(state: ConfirmState, config: AuditConfig, waiting: Sequence[Pair], backbone_left: int) -> BoolArray:

@@ -5,7 +5,7 @@ judges costs money on every pair, so it is settled as soon as more verdicts woul
 
     validated   e-BH rejects it, and its interval rests on 20 prompts (of the strong judge's verdicts, where it sizes leading sentences)
     small       its interval lies within ± the smallest effect of interest
-    hopeless    after 20 pairs, even a growth of evidence that is a standard error better than what was seen would not bring it over its
+    hopeless    after 20 pairs, even a growth of evidence that is 0.75 standard errors better than what was seen would not bring it over its
                 bar within `judge.max_pairs`, were all open sentences that lean one way validated too
     capped      judged on `judge.max_pairs`
     open        none of these
@@ -31,7 +31,7 @@ Standing = Literal["open", "validated", "small", "hopeless", "capped"]
 
 SPARE = 2  # times `judge.max_pairs` pairs are drawn at most where language models judge all: some sentences wait while others are judged
 AT_LEAST = 20  # prompts before any stop, pairs before a sentence is given up: of fewer nothing can be said
-_HOPE = 1.0  # standard errors: of 1.5 a third more verdicts are spent on sentences that are false, for hardly more true ones
+_HOPE = 0.75  # standard errors: with 1.0 a third more verdicts go to sentences that are false; a larger `max_pairs` finds more for less
 _LEANS = 1 / 3  # of its bar: a sentence that may yet be validated, and lower the bar of the others
 _DOUBT = 2.0  # pairs' worth of belief that half of the pairs pay something
 
@@ -143,6 +143,8 @@ def _told(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str
 
 def _is_small(state: ConfirmState, row: int, prompts: int, config: AuditConfig) -> bool:
     smallest = config.inference.smallest_effect
+    if config.judge.strong is not None and not state.fixed and not state.judged.chance[row].any():  # the cheap judge may be blind to it
+        return False
     if prompts * smallest < 1 or abs(state.paid[row, 1]) > 4 * smallest * state.paid[row, 0]:  # far from it: saves computing the interval
         return False
     lo, hi = state.interval(row, config.inference.alpha)

@@ -217,7 +217,7 @@ class ConfirmState:
         twice = self.judged.chance[hypothesis] > 0
         if not twice.any():
             return None
-        least = [(count, self.least_chance if slices is None else float(slices[hypothesis])) for count, slices in self.slices]
+        least = [(count, self.least_chance if slices is None else float(slices[hypothesis]) or 1.0) for count, slices in self.slices]
         bounds = np.concatenate([np.full(count, largest(np.array([smallest]))) for count, smallest in least])
         reach = np.ones(self.prompts)
         np.maximum.at(reach, self.prompt_of_pair[twice & rows], bounds[twice & rows])

@@ -62,14 +62,16 @@ def undecided(base: FloatArray, intervention: FloatArray, borderline: tuple[floa
 def strong_chance(undecided_ones: BoolArray, slice_share: float, doubtful_share: float = 1.0) -> FloatArray:
     """(n,) the chance that the strong judge is asked: `doubtful_share` where the cheap one is undecided, `slice_share` elsewhere.
 
+    Both are in (0, 1], or both 0: then there is no second judge on these pairs.
+
     Raises:
-        ValueError: a share outside (0, 1].
+        ValueError: other shares.
 
     >>> strong_chance(np.array([False, True]), 0.05)
     array([0.05, 1.  ])
     """
     for share in (slice_share, doubtful_share):
-        if not 0 < share <= 1:
+        if not (0 < share <= 1 or slice_share == doubtful_share == 0):
             raise ValueError(f"the strong judge must see some share of the pairs, in (0, 1], not {share}")
     return np.where(undecided_ones, doubtful_share, slice_share)
 

@@ -74,7 +74,7 @@ class Judges:
             cells: (H, n) which pairs a language model judges for which sentence; None: all. Checks, which are free, run everywhere.
             second: whether the strong judge is asked too.
             slices: (H, 2) share of the pairs that the strong judge sees, of those that the cheap one is sure about and of the others; (H,):
-                all of the others; None: `judge.slice` of the first.
+                all of the others; None: `judge.slice` of the first. (0, 0): none of this sentence's pairs.
 
         Returns:
             (H, n) scores; see `Judged`.

@@ -193,12 +193,29 @@ def test_twelve_screened_pairs_give_a_sensible_stake() -> None:
 
 def test_the_strong_judge_sees_all_of_a_sentence_that_leads() -> None:
     leads, faint = [1.0, 1.0, 1.0, 1.0, -1.0, 0.0] * 4, [1.0, 0.0, -1.0, 0.0, 0.0, 0.0] * 4
+    dumb = [0.5, -0.5] * 12  # one of the two scores is in the borderline, every time
     config = settings(strong="openai:strong", slice=0.1)
-    block = next_block(after([leads, faint]), certain(), config, np.ones(2), drawn(340)[40:], 300)
-    assert block.slices.tolist() == [[1.0, 1.0], [0.1, 0.1]]
+    block = next_block(after([leads, faint, dumb]), certain(), config, np.ones(3), drawn(340)[40:], 300)
+    assert block.slices.tolist() == [[1.0, 1.0], [0.0, 0.0], [0.1, 1.0]], "all; nothing yet; what the cheap judge cannot say"
     start = ConfirmState.start(sentences(2), 300, dict.fromkeys(STRATA, 150), least_chance=0.1)
     said = Readers(generator("test-leads"), (0.5, 0.5))(drawn(30), np.ones((2, 30), dtype=np.bool_), np.array([1.0, 0.1]))
     state = confirm_round(start, drawn(30), judged=said, slices=np.array([1.0, 0.1]))
     assert state.sized_prompts(0) > 20 > 10 > state.sized_prompts(1)
     with pytest.raises(ValueError, match="chance"):
         confirm_round(start, drawn(30), judged=said, slices=np.array([1.0, 0.5]))
+
+
+def test_sizes_rest_on_the_pairs_that_had_a_second_judge() -> None:
+    """Forty verdicts of the cheap judge alone, all for the intervention, and thirty of both, the strong one's all even."""
+    start = ConfirmState.start(sentences(1), 300, dict.fromkeys(STRATA, 150), least_chance=0.2)
+    zeros, ones = np.zeros((1, 40), dtype=np.float32), np.ones((1, 40), dtype=np.float32)
+    state = confirm_round(start, drawn(40), judged=Judged.of_scores(zeros, ones), slices=np.zeros((1, 2)))
+    assert (state.judged_prompts(0), state.sized_prompts(0)) == (40, 40)
+    few = np.ones((1, 30), dtype=np.float32)
+    said = Judged(0 * few, few, few, few, np.ones((1, 30), dtype=np.bool_), np.ones((1, 30)))
+    state = confirm_round(state, drawn(70)[40:], judged=said, slices=np.ones((1, 2)))
+    assert (state.judged_prompts(0), state.sized_prompts(0)) == (30, 30)
+    effect = state.effect(0, 0.05)
+    assert effect.difference == 0
+    assert effect.interval[0] < 0 < effect.interval[1] < 0.6
+    assert state.paid[0].tolist() == [70, 40, 40]
