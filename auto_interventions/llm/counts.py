@@ -49,7 +49,9 @@ class CallCounts:
 
     def __add__(self, other: CallCounts) -> CallCounts:
         """Sums of both."""
-        failures = {kind: self.failures.get(kind, 0) + other.failures.get(kind, 0) for kind in {*self.failures, *other.failures}}
+        failures = dict(self.failures)
+        for kind, count in other.failures.items():
+            failures[kind] = failures.get(kind, 0) + count
         numbers = {item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self) if item.name != "failures"}
         return CallCounts(failures=failures, **numbers)
 
