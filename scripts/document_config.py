@@ -14,8 +14,8 @@ from auto_interventions.config import AuditConfig, Part
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "audit-file.md"
 HEAD = """# The audit file
 
-Generated from `auto_interventions/config.py` by `make docs`. An audit file is YAML; an unknown key is an error that names the nearest
-known one. Paths are relative to the file. `--set a.b=c` on the command line overrides a field.
+Generated from `auto_interventions/config.py` and `language_config.py` by `make docs`. An audit file is YAML; an unknown key is an
+error that names the nearest known one. Paths are relative to the file. `--set a.b=c` on the command line overrides a field.
 
 A whole one:
 
