@@ -120,7 +120,7 @@ class JudgeConfig(Part):
     """pairwise: both texts of a pair are seen at once, in random order; graded: one text at a time, with a score."""
     pairs_per_call: Positive = 5
     """Pairs (texts, where graded) of one sentence in a call; one at a time once the judge proves unreliable at more."""
-    max_pairs: Positive = 400
+    max_pairs: Positive = 500
     """Pairs judged at most for a sentence; it stops as soon as its evidence decides, or nothing can come of it."""
     screen_pairs: Annotated[int, Field(ge=0)] = 12
     """Explored pairs on which the cheap judge tries a language model's sentence first, to choose its stake and its share."""
