@@ -76,6 +76,7 @@ def judge_round(
     judge: Callable[[Sequence[Pair], BoolArray], Judged] | Callable[[Sequence[Pair], BoolArray, FloatArray], Judged],
     folded: Callable[[ConfirmState], None] | None = None,
     sizing: bool = False,
+    later: float = math.inf,
 ) -> ConfirmState:
     """The state after a round of fresh pairs, judged block by block; one block where every sentence has a check.
 
@@ -85,10 +86,11 @@ def judge_round(
         judge: answers pairs and (H, n) cells. What it raises passes through: the block at work is then lost, all before it has counted.
         folded: called with the state after each block.
         sizing: whether `judge` takes the (H, 2) slices as well; else the strong judge is asked as `judge.slice` says.
+        later: pairs that can still be drawn after these: where they are few (recorded texts), no sentence waits while they go by.
     """
     done = 0
     while done < len(pairs):
-        block = next_block(state, explored, config, cost, pairs[done:], max(0, backbone_pairs - done))
+        block = next_block(state, explored, config, cost, pairs[done:], max(0, backbone_pairs - done), later)
         if not block.pairs:
             break
         fresh = pairs[done : done + block.pairs]
@@ -104,13 +106,20 @@ def judge_round(
 
 
 def next_block(
-    state: ConfirmState, explored: RoundState, config: AuditConfig, cost: FloatArray, waiting: Sequence[Pair], backbone_left: int
+    state: ConfirmState,
+    explored: RoundState,
+    config: AuditConfig,
+    cost: FloatArray,
+    waiting: Sequence[Pair],
+    backbone_left: int,
+    later: float = math.inf,
 ) -> Block:
     """The next pairs to judge, and which sentences on which of them.
 
     Args:
         cost: (H,) expected dollars a pair.
         waiting: pairs that were drawn and not yet judged, in order; `backbone_left` of them, the first ones, belong to the backbone.
+        later: pairs that can still be drawn after these.
     """
     by_model = state.by_model
     count, backbone_left = len(waiting), min(backbone_left, len(waiting))
@@ -123,7 +132,7 @@ def next_block(
         first = eligible & (np.cumsum(eligible) <= config.judge.max_pairs)
         cells[by_model] = first
         return Block(count, cells, backbone_left, slices)
-    chosen = chosen_rows(state, explored, config, cost)
+    chosen = chosen_rows(state, explored, config, cost, later)
     if not chosen.any():  # what is left is for the checks
         return Block(0 if by_model.all() else count, cells, backbone_left, slices)
     count = _length(eligible, _wanted(state, chosen), waiting, backbone_left)
@@ -138,8 +147,11 @@ def next_block(
     return Block(count, cells[:, :count], min(backbone_left, count), slices)
 
 
-def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, cost: FloatArray) -> BoolArray:
-    """(H,) which sentences a language model judges on the next pairs: the open ones, but for those that wait."""
+def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, cost: FloatArray, later: float = math.inf) -> BoolArray:
+    """(H,) which sentences a language model judges on the next pairs: the open ones, but for those that wait.
+
+    A sentence waits only if pairs enough are left for it afterwards (`later`): one that was passed over is never judged.
+    """
     opened = is_open(state, explored, config)
     dollars = np.where(cost > 0, cost, cost[cost > 0].min() if np.any(cost > 0) else 1.0)
     needed = np.maximum(nats_needed(state, explored, config.inference.alpha), 0.5)
@@ -147,7 +159,8 @@ def chosen_rows(state: ConfirmState, explored: RoundState, config: AuditConfig, 
     # A validated sentence that wants prompts for its interval needs no more evidence: it would make all others wait until it has them.
     sized = validated(state, explored, config.inference.alpha)
     best = worth[opened & ~sized].max(initial=0.0)
-    return opened & (sized | (worth >= _WAITS * best) | (state.tried < AT_LEAST))
+    hurried = (state.tried < AT_LEAST) | (later < config.judge.max_pairs - state.tried)
+    return opened & (sized | (worth >= _WAITS * best) | hurried)
 
 
 def _has(state: ConfirmState, explored: RoundState, config: AuditConfig, share: float) -> BoolArray:

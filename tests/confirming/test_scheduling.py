@@ -71,7 +71,7 @@ def test_checks_are_judged_on_every_pair_in_one_block_where_nothing_else_is() ->
 def test_of_a_visit_so_many_samples_are_judged_as_it_takes_and_it_is_never_divided() -> None:
     mixed = [*worlds.hypotheses(1), *sentences(2)[1:]]
     start = ConfirmState.start(mixed, 200, dict.fromkeys(STRATA, 100))  # 400 pairs over 200 prompts: two samples of each
-    block = next_block(start, certain(), CONFIG, np.array([0.0, 1.0]), drawn(60, samples=5), 300)
+    block = next_block(start, certain(), settings(max_pairs=400), np.array([0.0, 1.0]), drawn(60, samples=5), 300)
     assert block.pairs == 50  # ten prompts of five samples
     assert block.cells[0].all()
     assert block.cells[1].reshape(10, 5).tolist() == [[True, True, False, False, False]] * 10
@@ -112,7 +112,7 @@ def test_it_stops_drawing_as_soon_as_nothing_is_open_and_says_how_sentences_ende
     states = confirm(judges, CONFIG, sentences(3), certain())
     why = str(why_stop_confirming(states[-1], certain(), CONFIG))
     assert "1 validated" in why
-    assert "2 out of reach within 400 judged pairs" in why or "undecided after" in why
+    assert "2 out of reach within 500 judged pairs" in why or "undecided after" in why
     assert all(why_stop_confirming(state, certain(), CONFIG) is None for state in states[:-1])
     early = why_stop_confirming(states[0], certain(), settings(max_pairs=len(states[0].pairs) // 2), exhausted=True)
     assert "judge.max_pairs" in str(early)
