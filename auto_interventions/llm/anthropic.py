@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, cast
 
 import anthropic
 
@@ -13,7 +13,7 @@ from auto_interventions.llm.chat import ChatRequest, Failure, Outcome, Usage
 from auto_interventions.llm.faults import Fault, message_in, retry_after
 from auto_interventions.llm.schemas import finished, strict_schema, told_in_text
 from auto_interventions.llm.secrets import Key
-from auto_interventions.llm.vendor import VendorChat
+from auto_interventions.llm.vendor import VendorChat, part_of
 
 ADDRESS = "https://api.anthropic.com"
 
@@ -39,25 +39,30 @@ class AnthropicChat(VendorChat):
         elif request.schema is not None:
             messages = told_in_text(messages, request.schema)
         if "temperature" not in self._dropped:
-            given["extra_body"] = {"temperature": request.temperature}  # the newer models refuse it, so the SDK has no name for it
+            given["temperature"] = request.temperature  # the newer models refuse it
         system = [message.text for message in messages if message.role == "system"]
         if system:
             given["system"] = "\n\n".join(system)
         given["messages"] = [{"role": message.role, "content": message.text} for message in messages if message.role != "system"]
-        return self._outcome(request, await self._client.messages.create(**given))
+        # The SDK's way for requests that it has no method for: it leaves out its own translation of each field (see `openai`).
+        return self._outcome(request, await self._client.post("/v1/messages", body=given, cast_to=object))
 
-    def _outcome(self, request: ChatRequest, message: Any) -> Outcome:
-        counted = getattr(message, "usage", None)
-        if counted is None:
+    def _outcome(self, request: ChatRequest, message: object) -> Outcome:
+        told = cast(dict[str, Any], message) if isinstance(message, dict) else {}
+        counted = part_of(told, "usage")
+        if not counted:
             return self._no_reply()
-        cached = counted.cache_read_input_tokens or 0
-        usage = Usage(counted.input_tokens + cached + (counted.cache_creation_input_tokens or 0), counted.output_tokens, cached)
-        text = "".join(block.text for block in message.content or [] if block.type == "text")
-        if message.stop_reason == "refusal":
+        cached = counted.get("cache_read_input_tokens") or 0
+        given = (counted.get("input_tokens") or 0) + cached + (counted.get("cache_creation_input_tokens") or 0)
+        usage = Usage(given, counted.get("output_tokens") or 0, cached)
+        blocks = cast(list[dict[str, Any]], told.get("content") or [])
+        text = "".join(str(block.get("text") or "") for block in blocks if block.get("type") == "text")
+        reason = told.get("stop_reason")
+        if reason == "refusal":
             return Failure("blocked", "the model refused", usage)
-        if message.stop_reason in ("max_tokens", "model_context_window_exceeded"):
+        if reason in ("max_tokens", "model_context_window_exceeded"):
             return Failure("cut", f"the reply reached {request.max_tokens} tokens or the model's context", usage, text=text)
-        return finished(request, text, usage, message.model or self.model)
+        return finished(request, text, usage, str(told.get("model") or self.model))
 
     def _fault(self, error: Exception) -> Fault | Failure:
         if isinstance(error, anthropic.APIStatusError):

@@ -14,7 +14,7 @@ from auto_interventions.llm.chat import ChatRequest, Failure, Outcome, Usage
 from auto_interventions.llm.faults import Fault, failure_of, message_in, retry_after
 from auto_interventions.llm.schemas import finished, strict_schema, told_in_text
 from auto_interventions.llm.secrets import Key
-from auto_interventions.llm.vendor import VendorChat
+from auto_interventions.llm.vendor import VendorChat, part_of
 
 ADDRESS = "https://api.openai.com/v1"
 
@@ -69,14 +69,14 @@ class OpenAIChat(VendorChat):
         if not isinstance(completion, dict):  # what the SDK makes of a reply that is no JSON is a text
             return self._no_reply()
         told = cast(dict[str, Any], completion)
-        counted = _part(told, "usage")
-        cached = _part(counted, "prompt_tokens_details").get("cached_tokens") or 0
+        counted = part_of(told, "usage")
+        cached = part_of(counted, "prompt_tokens_details").get("cached_tokens") or 0
         usage = Usage(counted.get("prompt_tokens") or 0, counted.get("completion_tokens") or 0, cached)
         choices = told.get("choices")
         if not isinstance(choices, list) or not choices:
             return self._without_choices(told, usage)
         choice = cast(list[dict[str, Any]], choices)[0]
-        message, reason = _part(choice, "message"), choice.get("finish_reason")
+        message, reason = part_of(choice, "message"), choice.get("finish_reason")
         text, refusal = str(message.get("content") or ""), message.get("refusal")
         if reason == "content_filter" or refusal:
             return Failure("blocked", str(refusal or "the reply was blocked: content_filter")[:300], usage)
@@ -101,11 +101,6 @@ class OpenAIChat(VendorChat):
         if isinstance(error, openai.APITimeoutError):
             return self._late()
         return self._broken(error)
-
-
-def _part(value: dict[str, Any], name: str) -> dict[str, Any]:
-    part = value.get(name)
-    return cast(dict[str, Any], part) if isinstance(part, dict) else {}
 
 
 def least_effort(model: str) -> str | None:

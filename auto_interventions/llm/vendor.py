@@ -9,7 +9,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from auto_interventions.config import ChatConfig
 from auto_interventions.errors import ChatError
@@ -136,3 +136,9 @@ def _close_at_home(home: list[asyncio.AbstractEventLoop], close: Callable[[], Co
     """`close` keeps the client alive until then."""
     if home and home[0].is_running():
         asyncio.run_coroutine_threadsafe(close(), home[0])
+
+
+def part_of(value: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object that a reply holds under `name`; empty where there is none."""
+    part = value.get(name)
+    return cast(dict[str, Any], part) if isinstance(part, dict) else {}
