@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from auto_interventions.report.console import titled_table
 from auto_interventions.report.sections import duration
 from auto_interventions.stages.estimating import Amount, Estimate
 
 
 def estimate_table(found: Estimate) -> Table:
     """What the audit will take, from the fewest to the most."""
-    table = Table(
-        title="Estimate",
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        pad_edge=False,
-        header_style="dim",
-        box=SIMPLE_HEAD,
-    )
+    table = titled_table("Estimate")
     table.add_column("")
     table.add_column("at least", justify="right")
     table.add_column("at most", justify="right")

@@ -25,10 +25,10 @@ def verdict_text(findings: Mapping[str, Any]) -> Text:
     return Text.assemble((one_line(verdict.headline, 600), _COLOURS.get(verdict.kind, "bold")), "\n", one_line(verdict.detail, 900))
 
 
-def findings_table(findings: Mapping[str, Any]) -> Table:
-    """The findings of an audit as a table: those that held, by size, then the best few of those that did not."""
-    table = Table(
-        title="Findings",
+def titled_table(title: str) -> Table:
+    """A table without rows in the house's style."""
+    return Table(
+        title=title,
         title_justify="left",
         title_style="bold",
         caption_justify="left",
@@ -36,6 +36,11 @@ def findings_table(findings: Mapping[str, Any]) -> Table:
         header_style="dim",
         box=SIMPLE_HEAD,
     )
+
+
+def findings_table(findings: Mapping[str, Any]) -> Table:
+    """The findings of an audit as a table: those that held, by size, then the best few of those that did not."""
+    table = titled_table("Findings")
     table.add_column("The intervention …")
     # These may break into two lines on a narrow terminal.
     table.add_column("base → intervention", justify="right")
