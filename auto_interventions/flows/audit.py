@@ -14,5 +14,10 @@ def audit_flow(name: str, where: str) -> str:
 
     `name` names the flow run in the UI: "audit: base → intervention".
     """
-    order(tasks, where)
+    run_stages(where)
     return where
+
+
+def run_stages(where: str) -> None:
+    """The audit's stages as tasks of whichever flow run is at work: this page's, a comparison's, a deployment's (flows/deployed.py)."""
+    order(tasks, where)
