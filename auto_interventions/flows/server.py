@@ -141,6 +141,11 @@ def begin() -> TemporaryServer | NamedServer:
     return server or NamedServer(os.environ["PREFECT_API_URL"])
 
 
+def watched() -> bool:
+    """Whether this process's flows are on a server that stays when they have ended: automations may wait for them, people may look."""
+    return isinstance(begin(), NamedServer)
+
+
 @contextmanager
 def connected(server: TemporaryServer | NamedServer) -> Generator[None]:
     """Flows in this block talk to `server`, once it answers.
