@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from auto_interventions.config_parts import Part, Positive, Share
-from auto_interventions.language_config import ChatConfig, ExamineConfig, HypothesesConfig, JudgeConfig, PriceConfig
+from auto_interventions.language_config import LEXICAL, PREDICATE, ChatConfig, ExamineConfig, HypothesesConfig, JudgeConfig, PriceConfig
 from auto_interventions.locations import check_location
 
 __all__ = [
@@ -233,7 +233,7 @@ class AuditConfig(Part):
     @model_validator(mode="after")
     def _language_models(self) -> Self:
         """Whatever only a language model can do needs one."""
-        labels, judges = self.hypotheses.labeller != "lexical", self.judge.cheap != "predicate"
+        labels, judges = self.hypotheses.labeller != LEXICAL, self.judge.cheap != PREDICATE
         if not self.hypotheses.discover and not self.hypotheses.own:
             raise ValueError("hypotheses: `discover` is false and `own` is empty, so nothing would be tested; give sentences in `own`")
         if not judges:

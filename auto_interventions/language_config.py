@@ -8,6 +8,9 @@ from pydantic import Field, field_validator
 
 from auto_interventions.config_parts import Part, Positive, Share
 
+LEXICAL, PREDICATE = "lexical", "predicate"
+"""What `hypotheses.labeller` and `judge.cheap` say where no language model is asked."""
+
 
 class PriceConfig(Part):
     """What a chat model costs, in dollars per million tokens."""
@@ -59,7 +62,7 @@ class ChatConfig(Part):
 class HypothesesConfig(Part):
     """Who proposes the sentences to be tested."""
 
-    labeller: str = "lexical"
+    labeller: str = LEXICAL
     """lexical: words, phrases and format features, which need no key and no network. `gemini:MODEL`, `openai:MODEL`, `anthropic:MODEL`,
     `local:PATH`: a language model reads pairs of texts and names differences, beside the lexical ones (docs/judges.md)."""
     limit: Positive = 60
@@ -104,7 +107,7 @@ class HypothesesConfig(Part):
 class JudgeConfig(Part):
     """Who says whether a sentence fits a text."""
 
-    cheap: str = "predicate"
+    cheap: str = PREDICATE
     """predicate: each sentence's own check, run by the machine. `gemini:MODEL`, `openai:MODEL`, `anthropic:MODEL`, `local:PATH`: a language
     model judges the sentences that have no check; those that have one are still checked by the machine, which is exact and free."""
     strong: str | None = None

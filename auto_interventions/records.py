@@ -7,6 +7,7 @@ numpy arrays and parquet tables between the stages of one process; between Prefe
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -24,6 +25,16 @@ FloatArray = NDArray[np.float64]
 FloatMatrix = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+def numbers_of(names: Iterable[str]) -> IntArray:
+    """The number of each of `names`, in the order in which they first come.
+
+    >>> numbers_of(["b", "a", "b"]).tolist()
+    [0, 1, 0]
+    """
+    seen: dict[str, int] = {}
+    return np.array([seen.setdefault(name, len(seen)) for name in names], dtype=np.int64)
 
 
 @lru_cache(maxsize=1 << 18)

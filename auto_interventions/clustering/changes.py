@@ -34,6 +34,7 @@ from scipy.special import gammaln, ndtri
 
 from auto_interventions.clustering.partition import NOT_LIVING, Partition
 from auto_interventions.clustering.shares import ClusterShares
+from auto_interventions.inference.proportion import wilson_interval
 from auto_interventions.records import BoolArray, FloatArray, IntArray
 
 Change = Literal["new", "lost", "grown", "shrunk", "unchanged"]
@@ -129,7 +130,9 @@ def classified(shares: ClusterShares, rejected: BoolArray, alpha: float) -> Chan
     z = float(-ndtri(alpha / (2 * max(clusters, 1))))
     lower, upper = difference_interval(shares, z)
     classes: list[Change] = []
-    base_most, intervention_most = (share_upper(share, shares.prompts, z) for share in (shares.base_share, shares.intervention_share))
+    base_most, intervention_most = (
+        wilson_interval(share, shares.prompts, z)[1] for share in (shares.base_share, shares.intervention_share)
+    )
     for row in range(clusters):
         if not rejected[row] or lower[row] <= 0 <= upper[row]:
             classes.append("unchanged")
@@ -149,11 +152,3 @@ def difference_interval(shares: ClusterShares, z: float) -> tuple[FloatArray, Fl
     half = z * kept * np.sqrt(shares.standard_error**2 + z**2 / 4 / shares.prompts**2)
     lower, upper = np.maximum(centre - half, -1), np.minimum(centre + half, 1)
     return np.minimum(lower, shares.difference), np.maximum(upper, shares.difference)
-
-
-def share_upper(share: FloatArray, prompts: float, z: float) -> FloatArray:
-    """Wilson's upper end (n,) of shares of `prompts` prompts; 1 where there are none."""
-    if prompts <= 0:
-        return np.ones(len(share))
-    spread = z * np.sqrt(share * (1 - share) / prompts + z**2 / (4 * prompts**2))
-    return np.minimum((share + z**2 / (2 * prompts) + spread) / (1 + z**2 / prompts), 1.0)

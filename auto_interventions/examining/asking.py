@@ -7,21 +7,11 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from auto_interventions.llm import ChatRequest, Failure, Message
-from auto_interventions.llm.fences import RULE, cleaned, fenced
+from auto_interventions.llm.fences import RULE, fenced, one_line
 from auto_interventions.records import Finding
 
 LINE = 200
 """Characters of a sentence that a model wrote, at most."""
-
-
-def line(text: str, most: int = LINE) -> str:
-    """`text` as one line of at most `most` characters, without what nobody sees.
-
-    >>> line("  Because it ends\\n with a moral. ", 20)
-    'Because it ends wit…'
-    """
-    one = " ".join(cleaned(text).split())
-    return one if len(one) <= most else one[: most - 1].rstrip() + "…"
 
 
 def request(task: str, data: Sequence[str], schema: type[BaseModel], max_tokens: int, seed: int | None = None) -> ChatRequest:
@@ -34,12 +24,12 @@ def request(task: str, data: Sequence[str], schema: type[BaseModel], max_tokens:
 def shown_finding(finding: Finding, name: str = "finding") -> str:
     """A finding between fences, with its rates: its words may come from a language model."""
     rates = f"{finding.base_rate:.0%} of the base model's texts, {finding.intervention_rate:.0%} of the changed model's"
-    return fenced(name, f"{line(finding.statement, 400)} ({rates})", 600)
+    return fenced(name, f"{one_line(finding.statement, 400)} ({rates})", 600)
 
 
 def no_answer(failure: Failure) -> str:
     """Why a model said nothing that can be used."""
-    return f"{failure.kind}: {line(failure.message)}"
+    return f"{failure.kind}: {one_line(failure.message, LINE)}"
 
 
 def unavailable(reason: str) -> dict[str, object]:

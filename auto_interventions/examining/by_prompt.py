@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auto_interventions.records import FloatArray, IntArray, Pair
+from auto_interventions.records import FloatArray, IntArray, Pair, numbers_of
 
 
 def numbered(pairs: Sequence[Pair]) -> IntArray:
     """(n,) number of each pair's prompt, in the order in which the prompts first come."""
-    seen: dict[str, int] = {}
-    return np.array([seen.setdefault(pair.prompt.id, len(seen)) for pair in pairs], dtype=np.int64)
+    return numbers_of(pair.prompt.id for pair in pairs)
 
 
 def means(values: FloatArray, prompts: IntArray) -> FloatArray:

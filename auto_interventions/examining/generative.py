@@ -28,15 +28,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, Field
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from auto_interventions.errors import SubjectError
-from auto_interventions.examining.asking import line, request, unavailable, validated
+from auto_interventions.examining.asking import request, unavailable, validated
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.fixed import paired_p_values
 from auto_interventions.llm import ChatRequest, Failure, Outcome
 from auto_interventions.llm.asking import Asker
-from auto_interventions.llm.fences import cleaned, fenced
+from auto_interventions.llm.fences import cleaned, fenced, one_line
 from auto_interventions.records import Finding, FloatArray, Pair, Prompt
 from auto_interventions.subjects import Scorer, Subject
 
@@ -122,7 +122,7 @@ def likelihood_test(fits: FloatArray, does_not: FloatArray, alpha: float) -> dic
     count, largest = len(x), float(np.abs(x).max(initial=0.0))
     p_value = float(paired_p_values((x / largest)[None])[0]) if largest > 0 else 1.0
     mean = float(x.mean()) if count else 0.0
-    half = float(student.ppf(1 - alpha / 2, count - 1) * x.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+    half = float(stdtrit(count - 1, 1 - alpha / 2) * x.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
     return {
         "prompts": count,
         "mean": mean,
@@ -150,7 +150,7 @@ def _sites(finding: Finding, pairs: Sequence[Pair], count: int, seed: int) -> li
 def _question(finding: Finding, site: _Site) -> ChatRequest:
     fits, does_not = ("first", "second") if site.first_fits else ("second", "first")
     data = [
-        fenced("sentence", line(finding.statement, 400), 400),
+        fenced("sentence", one_line(finding.statement, 400), 400),
         fenced("prompt", site.prompt.whole, _PROMPT),
         fenced("example", site.example, _SHOWN),
         f"Write `first` and `second`. The sentence must fit `{fits}` and must not fit `{does_not}`.",
@@ -170,7 +170,11 @@ def _judged(finding: Finding, own: Sequence[tuple[_Site, Outcome]], base: Scorer
             unusable[found] += 1
             continue
         ratios.append(found)
-        example = example or {"prompt": line(site.prompt.whole, 500), "fits": line(texts[0], 500), "does_not": line(texts[1], 500)}
+        example = example or {
+            "prompt": one_line(site.prompt.whole, 500),
+            "fits": one_line(texts[0], 500),
+            "does_not": one_line(texts[1], 500),
+        }
     if not ratios:
         why = ", ".join(f"{count} {reason}" for reason, count in unusable.items()) or "no prompt"
         return unavailable(f"no usable texts ({why})")

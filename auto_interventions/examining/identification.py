@@ -24,14 +24,14 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from auto_interventions.errors import SubjectError
-from auto_interventions.examining.asking import line, no_answer, request, unavailable, validated
+from auto_interventions.examining.asking import no_answer, request, unavailable, validated
 from auto_interventions.examining.by_prompt import means
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import Wealth
 from auto_interventions.inference.intervals import confidence_sequence
 from auto_interventions.llm import ChatRequest, Failure, Outcome
 from auto_interventions.llm.asking import Asker
-from auto_interventions.llm.fences import cleaned, fenced
+from auto_interventions.llm.fences import cleaned, fenced, one_line
 from auto_interventions.records import Finding, FloatArray, IntArray, Pair, Prompt, Role
 from auto_interventions.subjects import RecordedSubject, Request, Subject
 
@@ -157,7 +157,7 @@ def _design_question(finding: Finding, pairs: Sequence[Pair], count: int, seed: 
     bank = list(dict.fromkeys(pair.prompt.whole for pair in pairs))
     random = generator("examine", "design", seed, finding.id)
     examples = [bank[place] for place in random.permutation(len(bank))[:_SHOWN].tolist()]
-    data = [fenced("sentence", line(finding.statement, 400), 400), *(fenced("example", text, _PROMPT) for text in examples)]
+    data = [fenced("sentence", one_line(finding.statement, 400), 400), *(fenced("example", text, _PROMPT) for text in examples)]
     return request(_DESIGN_TASK, [*data, f"Write {count} prompts."], _Design, 200 + 120 * count, seed)
 
 
@@ -202,7 +202,7 @@ def _alone(subject: Subject, asked: Request) -> str | None:
 
 def _guess_question(trial: _Trial, answer: str, most: int) -> ChatRequest:
     data = [
-        fenced("sentence", line(trial.finding.statement, 400), 400),
+        fenced("sentence", one_line(trial.finding.statement, 400), 400),
         fenced("prompt", trial.prompt.text, _PROMPT),
         fenced("answer", answer, most),
     ]

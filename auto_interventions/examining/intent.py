@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from auto_interventions.examining.asking import line, no_answer, request, shown_finding, unavailable, validated
+from auto_interventions.examining.asking import LINE, no_answer, request, shown_finding, unavailable, validated
 from auto_interventions.llm import ChatRequest, Failure, Reply
 from auto_interventions.llm.asking import Asker
-from auto_interventions.llm.fences import fenced
+from auto_interventions.llm.fences import fenced, one_line
 from auto_interventions.records import Finding
 
 TEMPLATE = "examine/intent/v1"
@@ -65,7 +65,7 @@ def judge_intent(asker: Asker, findings: Sequence[Finding], intent: str) -> dict
                 told |= {identifier: unavailable(no_answer(outcome)) for identifier in known}
             for opinion in outcome.value.findings if isinstance(outcome, Reply) and isinstance(outcome.value, _Opinions) else ():
                 if opinion.id in known:
-                    told.setdefault(opinion.id, {"verdict": opinion.verdict, "reason": line(opinion.reason)})
+                    told.setdefault(opinion.id, {"verdict": opinion.verdict, "reason": one_line(opinion.reason, LINE)})
         missing = [finding for finding in missing if finding.id not in told]
     return told | {finding.id: unavailable("the model said nothing of this finding") for finding in missing}
 

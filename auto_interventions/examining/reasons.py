@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
-from auto_interventions.examining.asking import line, no_answer, request, unavailable, validated
+from auto_interventions.examining.asking import LINE, no_answer, request, unavailable, validated
 from auto_interventions.llm import ChatRequest, Failure
 from auto_interventions.llm.asking import Asker
-from auto_interventions.llm.fences import fenced
+from auto_interventions.llm.fences import fenced, one_line
 from auto_interventions.records import Finding, Generation, Pair
 
 TEMPLATE = "examine/reasons/v1"
@@ -62,7 +62,7 @@ def reasons(asker: Asker, findings: Sequence[Finding], pairs: Sequence[Pair], ma
 
 
 def _question(finding: Finding, texts: Sequence[Generation], most: int) -> ChatRequest:
-    data = [fenced("sentence", line(finding.statement, 400), 400)]
+    data = [fenced("sentence", one_line(finding.statement, 400), 400)]
     for number, text in enumerate(texts, 1):
         data += [f"Text {number}, an answer to this prompt:", fenced("prompt", text.prompt.whole, _PROMPT), fenced("text", text.text, most)]
     return request(_TASK, data, _Reasons, 100 + 100 * len(texts))
@@ -71,7 +71,7 @@ def _question(finding: Finding, texts: Sequence[Generation], most: int) -> ChatR
 def _by_text(value: BaseModel | None, texts: Sequence[Generation]) -> dict[str, object]:
     told: dict[str, object] = {}
     for given in value.reasons if isinstance(value, _Reasons) else ():
-        reason = line(given.reason)
+        reason = one_line(given.reason, LINE)
         if 1 <= given.number <= len(texts) and reason:
             told.setdefault(texts[given.number - 1].id, reason)
     return told or unavailable("the judge gave no reason")

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field
 
-from auto_interventions.examining.asking import line, no_answer, request, shown_finding, validated
+from auto_interventions.examining.asking import no_answer, request, shown_finding, validated
 from auto_interventions.hypotheses.themes import themes_of
 from auto_interventions.llm import ChatRequest, Failure
 from auto_interventions.llm.asking import Asker
-from auto_interventions.llm.fences import fenced
+from auto_interventions.llm.fences import fenced, one_line
 from auto_interventions.records import Finding
 
 TEMPLATE = "examine/themes/v1"
@@ -94,7 +94,7 @@ def _merged(groups: Sequence[_Group], reply: _Themes, ids: Sequence[str]) -> lis
     for theme in reply.themes:
         taken = [number for number in dict.fromkeys(theme.continues) if number in untaken]
         new = [identifier for identifier in dict.fromkeys(theme.findings) if identifier in free]
-        title = line(theme.title, _TITLE)
+        title = one_line(theme.title, _TITLE)
         if not title or title.casefold() == OTHER.casefold():  # ours: what no theme wants
             continue
         untaken.difference_update(taken)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from auto_interventions.records import FloatArray, IntArray
+from auto_interventions.records import FloatArray, numbers_of
 
 _A_PROMPT = 2 * math.log(2)
 
@@ -56,12 +56,12 @@ class Design:
         if len(prompts) != len(strata):
             raise ValueError(f"{len(prompts)} pairs need {len(prompts)} strata, not {len(strata)}")
         pairs = len(prompts)
-        codes = _codes(prompts)
+        codes = numbers_of(prompts)
         self.pairs = pairs
         self.prompts = int(codes.max()) + 1 if pairs else 0
         samples = np.bincount(codes, minlength=self.prompts)
         self.samples = float(1 / np.mean(1 / samples)) if pairs else 1.0  # harmonic mean of the samples a prompt
-        stratum_of_pair = _codes(strata)
+        stratum_of_pair = numbers_of(strata)
         self.strata = int(stratum_of_pair.max()) + 1 if pairs else 0
         stratum_of_prompt = np.zeros(self.prompts, dtype=np.int64)
         stratum_of_prompt[codes] = stratum_of_pair
@@ -116,11 +116,6 @@ def _growth(total: FloatArray, squares: FloatArray, leaning: FloatArray) -> tupl
 def dense(left: csr_matrix, right: csr_matrix) -> FloatArray:
     """The product of two sparse matrices as an array."""
     return np.asarray(csr_matrix(left @ right).todense(), dtype=np.float64)
-
-
-def _codes(names: Sequence[str]) -> IntArray:
-    seen: dict[str, int] = {}
-    return np.array([seen.setdefault(name, len(seen)) for name in names], dtype=np.int64)
 
 
 def _sums(matrix: csr_matrix) -> FloatArray:

@@ -19,14 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score
 
 from auto_interventions.fingerprint import generator
+from auto_interventions.inference.proportion import proportion_interval
 from auto_interventions.judging.cascade import key_of
 from auto_interventions.judging.judged import Judged
 from auto_interventions.judging.judges import PredicateJudge
 from auto_interventions.judging.language import LanguageJudge
-from auto_interventions.judging.record import proportion_interval
 from auto_interventions.records import BoolArray, FloatArray, FloatMatrix, Hypothesis, IntArray, Pair
 
 MARGIN = 0.2
@@ -86,6 +85,8 @@ def doubly_judged(judged: Judged, row: int | None = None, seed: int = 0) -> Agre
 def _kappa(first: IntArray, second: IntArray, weights: FloatArray) -> float | None:
     if len(np.union1d(first, second)) < 2:  # nothing beyond chance can be seen
         return None
+    from sklearn.metrics import cohen_kappa_score  # half a second that a run taken from the store does without
+
     kappa = float(cohen_kappa_score(first, second, labels=list(_VERDICTS), sample_weight=weights))
     return None if math.isnan(kappa) else kappa
 

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
+from auto_interventions.inference.proportion import proportion_interval
 from auto_interventions.judging.questions import Label, Mode
 from auto_interventions.llm.chat import Failure, Outcome
-
-_Z = 1.959964  # 95%
-
-
-def proportion_interval(successes: float, count: float) -> tuple[float, float]:
-    """Wilson's 95% interval for a proportion; (0, 1) where nothing was counted. `successes` need not be whole (means by cluster).
-
-    >>> lo, hi = proportion_interval(8, 10)
-    >>> print(f"{lo:.2f} {hi:.2f}")
-    0.49 0.94
-    """
-    if count <= 0:
-        return 0.0, 1.0
-    share, z2 = successes / count, _Z**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = _Z * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass

@@ -19,9 +19,10 @@ from auto_interventions.labelling import prompting
 from auto_interventions.labelling.duplicates import groups_of, near_pairs
 from auto_interventions.labelling.places import Place, Site
 from auto_interventions.labelling.prompting import Differences, Entailments, Found, Splits
-from auto_interventions.labelling.sentences import folded, looks_bundled, one_line, refusal, tidied
+from auto_interventions.labelling.sentences import folded, looks_bundled, refusal, tidied
 from auto_interventions.llm.asking import Asker
 from auto_interventions.llm.chat import ChatRequest, Failure, Outcome, Reply
+from auto_interventions.llm.fences import one_line
 from auto_interventions.records import Direction, FloatMatrix, Hypothesis
 
 _WAVE = 4  # calls at once: what one of them finds, the others of its wave do not know

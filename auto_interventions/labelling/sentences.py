@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from auto_interventions.llm.fences import cleaned
+from auto_interventions.llm.fences import one_line
 
 LONGEST = 200
 """Characters of a sentence at most."""
@@ -43,15 +43,6 @@ _JOINED = re.compile(
     r"[;,]|&|\b(?:and|or|while|also|but|plus|then|as\s+well\s+as|along\s+with|together\s+with|followed\s+by|in\s+addition)\b", re.IGNORECASE
 )
 _RULES = (("names a side", _SIDES), ("names another text", _OTHERS), ("compares", _COMPARED), ("tells a habit", _HABIT))
-
-
-def one_line(text: str, most: int | None = None) -> str:
-    """`text` without invisible characters and line ends, at most `most` characters of it.
-
-    >>> one_line(" a \\n b\\u200b ")
-    'a b'
-    """
-    return " ".join(cleaned(text[:100_000]).split())[:most]
 
 
 def tidied(sentence: str) -> str:

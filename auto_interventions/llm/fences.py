@@ -38,6 +38,16 @@ def cleaned(text: str) -> str:
     return _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def one_line(text: str, most: int = 100_000) -> str:
+    """`text` as one line of at most `most` characters, without what nobody sees.
+
+    >>> one_line("  Because it ends\\n with a moral. ", 20)
+    'Because it ends wit…'
+    """
+    line = " ".join(cleaned(text[: max(most, 100_000)]).split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
 def cut(text: str, most: int) -> str:
     """At most about `most` characters: of longer texts the first two thirds and the last third, and how much is left out between.
 

@@ -23,7 +23,7 @@ def conclude(where: Workspace) -> Counts:
     settle_on_all(where)
     where.observer.stage("concluding")
     with where.ledger.stage("conclude"):
-        end = where.conclusion or concluded(where)
+        end = concluded(where)
         places = Map(where)
         where.directory.write_table("texts.parquet", text_columns(where, places))
         where.directory.write_table("strata.parquet", stratum_columns(where, places, end.divergent))

@@ -89,7 +89,7 @@ def _judged(where: Workspace, pairs: list[Pair], backbone_pairs: int, counts: St
             where.write_ledger()
 
     return judge_round(
-        where.confirm_state(), where.explore_state(), where.affordable, pairs, backbone_pairs, _prices(where), judge, folded, sizing=True
+        where.confirm_state(), where.explore_state(), where.within_money, pairs, backbone_pairs, _prices(where), judge, folded, sizing=True
     )
 
 

@@ -16,6 +16,7 @@ from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import ChatError
 from auto_interventions.fingerprint import generator
 from auto_interventions.judging.language import LanguageJudge
+from auto_interventions.language_config import LEXICAL, PREDICATE
 from auto_interventions.llm.asking import Asker
 from auto_interventions.llm.chat import ChatRequest, Outcome, Usage
 from auto_interventions.llm.prices import open_prices
@@ -23,7 +24,6 @@ from auto_interventions.prompts import load_prompts
 from auto_interventions.records import ROLES, Prompt, Role
 from auto_interventions.stages.checking import check_prices
 from auto_interventions.stages.preparing import FIRST_SHARE
-from auto_interventions.stages.speaking import LEXICAL, PREDICATE
 from auto_interventions.stores import Store, open_store
 from auto_interventions.subjects import Request, open_subject, recorded_texts
 

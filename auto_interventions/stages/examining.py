@@ -39,16 +39,19 @@ def examine(where: Workspace) -> Counts:
     """Concludes what was found, and looks at each finding from further sides."""
     where.observer.stage("examining findings")
     with where.ledger.stage("examine"):
-        where.conclusion = concluded(where)
-        _without_models(where, where.conclusion)
-    asked = _with_models(where, where.conclusion)
+        end = concluded(where)
+        _without_models(where, end)
+    asked = _with_models(where, end)
     _note_judges(where)
-    return {"findings": len(where.conclusion.findings), "asked": asked}
+    return {"findings": len(end.findings), "asked": asked}
 
 
 def concluded(where: Workspace) -> Conclusion:
-    """What confirming found."""
-    return conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=where.language.judges.judges_of)
+    """What confirming found; worked out once."""
+    if where.conclusion is None:
+        judges = where.language.judges.judges_of
+        where.conclusion = conclude_findings(where.confirm_state(), where.explore_state(), where.config, judges=judges)
+    return where.conclusion
 
 
 def _without_models(where: Workspace, end: Conclusion) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -17,14 +16,12 @@ from scipy.sparse import csr_matrix
 from auto_interventions.errors import BudgetSpent
 from auto_interventions.fingerprint import generator
 from auto_interventions.hypotheses.evidence import Design
+from auto_interventions.judging.judged import Judged
+from auto_interventions.labelling import Labeller, Site
 from auto_interventions.records import FloatArray, Hypothesis, Pair
 from auto_interventions.stages.affording import affordable
 from auto_interventions.stages.sampling import all_vectors
 from auto_interventions.stages.workspace import Workspace
-
-if TYPE_CHECKING:
-    from auto_interventions.judging.judged import Judged
-    from auto_interventions.labelling import Site
 
 _HINTS = 6  # words and form that a labelling call is told of
 _HINT_PAIRS = 200
@@ -53,8 +50,6 @@ def _labelled(where: Workspace, lexical: Sequence[Hypothesis], own: Sequence[str
     asker, config = where.language.labeller, where.config.hypotheses
     if asker is None or not config.discover or not where.explored_pairs():
         return []
-    from auto_interventions.labelling import Labeller
-
     labeller = Labeller(asker, config, where.encoder.encode, where.config.sampling.seed)
     where.observer.stage("naming differences")
     with where.ledger.stage("propose: label") as counts, where.language.charged(counts):
@@ -74,8 +69,6 @@ def _labelled(where: Workspace, lexical: Sequence[Hypothesis], own: Sequence[str
 def _sites(where: Workspace, lexical: Sequence[Hypothesis]) -> list[Site]:
     """As many places as there are calls: everywhere, then the most divergent strata and the most changed clusters in turn, then more of
     everywhere."""
-    from auto_interventions.labelling import Site
-
     calls, shown = where.config.hypotheses.calls, where.config.hypotheses.pairs_shown
     pairs = where.explored_pairs()
     order = generator("sites", where.config.sampling.seed).permutation(len(pairs))

@@ -71,7 +71,7 @@ def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
 
 
 def _plan_confirm(where: Workspace, round: int) -> tuple[str, list[Request]]:
-    config, explored = where.affordable, where.explore_state()
+    config, explored = where.within_money, where.explore_state()
     if not where.hypotheses:
         return "nothing was proposed, so there was nothing to confirm", []
     if where.confirming is None:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from auto_interventions.config import AuditConfig, ChatConfig
 from auto_interventions.judging import Judge, PredicateJudge
+from auto_interventions.judging.cascade import Judges
+from auto_interventions.judging.language import LanguageJudge
+from auto_interventions.language_config import LEXICAL, PREDICATE
 from auto_interventions.llm import open_chat, parse_spec
 from auto_interventions.llm.asking import Asker
 from auto_interventions.llm.budget import Budget
@@ -20,11 +22,6 @@ from auto_interventions.runs.ledger import Ledger, StageCounts
 from auto_interventions.stores import Store
 from auto_interventions.subjects.sources import folder_fingerprint, folder_of
 
-if TYPE_CHECKING:
-    from auto_interventions.judging.cascade import Judges
-    from auto_interventions.judging.language import LanguageJudge
-
-LEXICAL, PREDICATE = "lexical", "predicate"
 _ADDRESSES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
 
 
@@ -88,8 +85,6 @@ class LanguageModels:
     @cached_property
     def judges(self) -> Judges:
         """Who says whether a sentence fits a text."""
-        from auto_interventions.judging.cascade import Judges
-
         config = self._config.judge
         cheap = None if config.cheap == PREDICATE else self._judge(config.cheap, config.chat)
         strong = None if config.strong is None else self._judge(config.strong, config.strong_chat or config.chat)
@@ -109,8 +104,6 @@ class LanguageModels:
         return [self._judge(spec, self._config.judge.chat) for spec in self._config.judge.panel]
 
     def _judge(self, spec: str, settings: ChatConfig) -> LanguageJudge:
-        from auto_interventions.judging.language import LanguageJudge
-
         return LanguageJudge(self.asker(spec, settings), self._config.judge, self._config.sampling.seed)
 
     def open(self) -> None:

@@ -228,7 +228,7 @@ class Workspace:
         return self._pairs_of("confirm")
 
     @property
-    def affordable(self) -> AuditConfig:
+    def within_money(self) -> AuditConfig:
         """The configuration; once the money is spent, one by which no language model judges any more."""
         if not self.out_of_money:
             return self.config

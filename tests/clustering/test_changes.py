@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from auto_interventions.clustering import ChangeEvidence, classified, cluster_shares, kmeans
-from auto_interventions.clustering.changes import difference_interval, flips_log_e, share_upper
+from auto_interventions.clustering.changes import difference_interval, flips_log_e
 from auto_interventions.clustering.kmeans import KMeansPartition
 from auto_interventions.clustering.shares import ClusterShares
 from auto_interventions.inference import e_bh
+from auto_interventions.inference.proportion import wilson_interval
 from auto_interventions.records import IntArray
 
 
@@ -91,8 +92,8 @@ def test_edges() -> None:
         classified(shares_of(nothing, nothing, 2), np.array([True]), 0.05)
     with pytest.raises(ValueError, match="alpha must lie"):
         classified(shares_of(nothing, nothing, 1), np.array([True]), 1.0)
-    assert share_upper(np.array([0.0, 1.0]), 0.0, 2.0).tolist() == [1.0, 1.0]
-    assert share_upper(np.array([0.0]), 100.0, 2.0)[0] == pytest.approx(4 / 104)
+    assert wilson_interval(np.array([0.0, 1.0]), 0.0, 2.0)[1].tolist() == [1.0, 1.0]
+    assert wilson_interval(np.array([0.0]), 100.0, 2.0)[1][0] == pytest.approx(4 / 104)
 
 
 def test_intervals_hold_for_all_clusters_at_once_under_unequal_sampling() -> None:

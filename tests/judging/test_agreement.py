@@ -11,10 +11,11 @@ import pytest
 from auto_interventions.config import JudgeConfig
 from auto_interventions.errors import BudgetSpent
 from auto_interventions.inference.cascade import strong_chance
+from auto_interventions.inference.proportion import proportion_interval
 from auto_interventions.judging import Judged, Judges, PredicateJudge
 from auto_interventions.judging.agreement import agreement, doubly_judged, known_items, preferences
 from auto_interventions.judging.panel import panel
-from auto_interventions.judging.record import JudgeRecord, proportion_interval
+from auto_interventions.judging.record import JudgeRecord
 from auto_interventions.llm.budget import Budget
 from auto_interventions.records import FloatArray, Hypothesis
 from auto_interventions.stores import Store

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from auto_interventions.inference.proportion import proportion_interval
 from auto_interventions.judging import questions
-from auto_interventions.judging.record import proportion_interval
 from auto_interventions.records import FloatMatrix
 from auto_interventions.stores import Store
 from tests.judging.conftest import DOG, World, judge_of, world

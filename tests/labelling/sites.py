@@ -18,7 +18,8 @@ from auto_interventions.llm.budget import Budget
 from auto_interventions.records import FloatMatrix, Generation, Hypothesis, Pair, Prompt
 from auto_interventions.stores import Store
 from tests.llm.conftest import Serve, settings_for
-from tests.llm.labellers import kind_of, read_fences, word_labeller
+from tests.llm.fences import read_fences
+from tests.llm.labellers import kind_of, word_labeller
 from tests.llm.protocols import Question
 from tests.llm.server import ChatServer
 

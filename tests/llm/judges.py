@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.llm.fences import read_fences
 from tests.llm.protocols import Question
 
 Fits = Callable[[str, str], bool]
-_OPENING = re.compile(r"^<(\w+) ([0-9a-f]{6})>\n", re.M)
 _QUOTED = re.compile(r"[“\"]([^“”\"]+)[”\"]")
 
 
@@ -28,21 +28,6 @@ class Shown:
     graded: bool
     outside: str
     """The last message of the user without what stands in fences."""
-
-
-def read_fences(prompt: str) -> tuple[list[tuple[str, str]], str]:
-    """Name and content of each fence in `prompt`, in order, and what stands outside of all."""
-    found: list[tuple[str, str]] = []
-    outside, place = "", 0
-    while (opening := _OPENING.search(prompt, place)) is not None:
-        closing = f"\n</{opening[1]} {opening[2]}>"
-        end = prompt.find(closing, opening.end())
-        if end < 0:
-            break
-        found.append((opening[1], prompt[opening.end() : end]))
-        outside += prompt[place : opening.start()]
-        place = end + len(closing)
-    return found, outside + prompt[place:]
 
 
 def read_question(question: Question) -> Shown:

@@ -11,16 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from tests.llm.fences import read_fences
 from tests.llm.protocols import Question
 
 Labeller = Callable[[Question], str]
-_FENCE = re.compile(r"^<(\w+) ([0-9a-f]{6})>\n(.*?)\n</\1 \2>$", re.S | re.M)
 _ITEM = re.compile(r"^(?:-|\d+\.) ", re.M)
-
-
-def read_fences(text: str) -> tuple[list[tuple[str, str]], str]:
-    """Names and contents of the fences in `text`, in order; and what stands outside them."""
-    return [(match[1], match[3]) for match in _FENCE.finditer(text)], _FENCE.sub("", text)
 
 
 def asked_of(question: Question) -> str:
