@@ -10,7 +10,8 @@
     │   ├── ChatError           a chat model that nobody can ask: bad key, unknown model, no credit, missing package, no price
     │   └── RunDirectoryError   an output folder that holds something else, a run that cannot be read
     └── Interrupted         exit 3: a budget or a service stopped the run; partial results are saved
-        └── BudgetSpent         the next call of a chat model could cost more than what is left
+        ├── BudgetSpent         the next call of a chat model could cost more than what is left
+        └── Cancelled           somebody cancelled the run
 
 Every message is one sentence that names the file, the field and the fix.
 """
@@ -69,3 +70,7 @@ class Interrupted(AutoInterventionsError):
 
 class BudgetSpent(Interrupted):
     """The next call could exceed the budget in dollars; replies so far are in the store."""
+
+
+class Cancelled(Interrupted):
+    """Somebody cancelled the run."""

@@ -8,10 +8,12 @@ them missing and makes them again. What lies between is recomputed in seconds (d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import task
 from prefect.context import TaskRunContext
+from prefect.runtime import task_run
 
 from auto_interventions import stages
 from auto_interventions.records import Pool, Role
@@ -21,6 +23,24 @@ from auto_interventions.stages.workspace import workspace_at
 
 # Raise one when the stage's results change their meaning; what is computed has versions of its own in the store's keys.
 GENERATE_VERSION, EMBED_VERSION = 1, 1
+
+
+def _plan_name() -> str:
+    given = task_run.parameters
+    return f"{given['phase']} {given['round'] + 1}: plan"
+
+
+def _texts_name() -> str:
+    """Rounds count from 1, as on the terminal; how many texts says how long it may take."""
+    given = task_run.parameters
+    requests = workspace_at(given["where"]).requests[given["phase"], given["round"]]
+    wanted = sum(request.samples for request in requests)
+    return f"{given['phase']} {given['round'] + 1}: {wanted:,} texts of {given['role']}"
+
+
+def _round_name(form: str) -> Callable[[], str]:
+    """Names a round's task by `form`, with the round, from 1, for `{}`."""
+    return lambda: form.format(task_run.parameters["round"] + 1)
 
 
 def _texts_key(_: TaskRunContext, given: dict[str, Any]) -> str:
@@ -50,7 +70,7 @@ def prepare(where: str) -> Counts:
     return stages.prepare(workspace_at(where))
 
 
-@task(name="plan", task_run_name="{phase} {round}: plan")
+@task(name="plan", task_run_name=_plan_name)
 def plan(where: str, phase: Pool, round: int) -> int:
     """Chooses the next round's prompts; how many pairs, 0 when the phase is over."""
     return stages.plan(workspace_at(where), phase, round)
@@ -58,7 +78,7 @@ def plan(where: str, phase: Pool, round: int) -> int:
 
 @task(
     name="generate",
-    task_run_name="{phase} {round}: generate {role}",
+    task_run_name=_texts_name,
     cache_key_fn=_texts_key,
     persist_result=True,
     result_serializer="json",
@@ -71,7 +91,7 @@ def generate(where: str, phase: Pool, round: int, role: Role) -> Counts:
 
 @task(
     name="embed",
-    task_run_name="explore {round}: embed",
+    task_run_name=_round_name("explore {}: embed"),
     cache_key_fn=_vectors_key,
     persist_result=True,
     result_serializer="json",
@@ -82,13 +102,13 @@ def embed(where: str, round: int) -> Counts:
     return stages.embed(workspace_at(where), round)
 
 
-@task(name="cluster", task_run_name="explore {round}: cluster")
+@task(name="cluster", task_run_name=_round_name("explore {}: cluster"))
 def cluster(where: str, round: int) -> Counts:
     """The partition of all explored texts, kept from round to round."""
     return stages.cluster(workspace_at(where), round)
 
 
-@task(name="diverge", task_run_name="explore {round}: diverge")
+@task(name="diverge", task_run_name=_round_name("explore {}: diverge"))
 def diverge(where: str, round: int) -> Counts:
     """Bets on the round's pairs."""
     return stages.diverge(workspace_at(where), round)
@@ -100,7 +120,7 @@ def propose(where: str) -> Counts:
     return stages.propose(workspace_at(where))
 
 
-@task(name="confirm", task_run_name="confirm {round}: judge")
+@task(name="confirm", task_run_name=_round_name("confirm {}: judge"))
 def confirm(where: str, round: int) -> Counts:
     """Judges the round's fresh pairs and bets on the verdicts."""
     return stages.confirm(workspace_at(where), round)
