@@ -6,26 +6,17 @@ Failed, its message the sentence that the command would have shown; an audit tha
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.exceptions import FailedRun
-from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed
 from pydantic import Field
 
-from auto_interventions import errors
-from auto_interventions.audit_file import load_audit, read_yaml
-from auto_interventions.config import AuditConfig
-from auto_interventions.errors import AutoInterventionsError, Cancelled
+from auto_interventions.audit_file import read_yaml
+from auto_interventions.flows.outcomes import concluded, config_of, name_of, told
 from auto_interventions.flows.starting import audit_within_flow, compare_within_flow, title_of
-from auto_interventions.report import wording
-from auto_interventions.report.plain import one_line
-from auto_interventions.runs import load_run
 from auto_interventions.stages.progress import Silent
 
 Dollars = Annotated[float, Field(ge=0)]
@@ -34,15 +25,15 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _audit_name() -> str:
-    return _name("audit", lambda given: title_of(_config(given["audit_file"], given.get("overrides", ()), None, None)))
+    return name_of("audit", lambda given: title_of(config_of(given["audit_file"], given.get("overrides", ()))))
 
 
 def _compare_name() -> str:
-    return _name("compare", lambda given: f"compare {title_of(_config(given['audit_file'], given.get('overrides', ()), None, None))}")
+    return name_of("compare", lambda given: f"compare {title_of(config_of(given['audit_file'], given.get('overrides', ())))}")
 
 
 def _plant_name() -> str:
-    return _name("plant", lambda given: f"plant {read_yaml(Path(given['plant_file']))['name']}")
+    return name_of("plant", lambda given: f"plant {read_yaml(Path(given['plant_file']))['name']}")
 
 
 @flow(name="audit", flow_run_name=_audit_name)
@@ -66,12 +57,12 @@ def audit(
     """
 
     def run() -> State[Any]:
-        config = _config(audit_file, overrides, dollars, minutes)
+        config = config_of(audit_file, overrides, dollars, minutes)
         folder = Path(out or f"runs/{config.name}")
         status = audit_within_flow(config, folder, Silent(), runner=runner)
-        return _concluded(folder.resolve(), status)
+        return concluded(folder.resolve(), status)
 
-    return _told(run)
+    return told(run)
 
 
 @flow(name="compare", flow_run_name=_compare_name)
@@ -97,13 +88,13 @@ def compare(
     """
 
     def run() -> State[Any]:
-        config = _config(audit_file, overrides, dollars, None)
+        config = config_of(audit_file, overrides, dollars)
         folder = Path(out or f"runs/{config.name}-compare")
         result = compare_within_flow(config, folder, Silent(), exhaustive_texts, share_store, runner)
         kept = f"{result.findings.kept} of {len(result.findings.exhaustive)} findings of the exhaustive audit are the active one's too"
         return Completed(message=f"{kept}. Comparison: {folder.resolve() / 'compare.html'}", data={"run": str(folder.resolve())})
 
-    return _told(run)
+    return told(run)
 
 
 @flow(name="plant", flow_run_name=_plant_name)
@@ -122,44 +113,4 @@ def plant(plant_file: Path, only: tuple[str, ...] = (), again: bool = False) -> 
         truth = make(plant_file, only=only, again=again).resolve()
         return Completed(message=f"Truth: {truth}", data={"truth": str(truth)})
 
-    return _told(run)
-
-
-def _config(file: Path | str, overrides: Sequence[str], dollars: float | None, minutes: float | None) -> AuditConfig:
-    caps = {"dollars": dollars, "minutes": minutes}
-    given = [f"budget.{name}={value}" for name, value in caps.items() if value is not None]
-    return load_audit(Path(file), [*overrides, *given])
-
-
-def _concluded(folder: Path, status: str) -> State[Any]:
-    """The state that an audit ends in: its message is what a person wants to know first."""
-    run = load_run(folder)
-    verdict = one_line(wording.verdict(run.findings).headline, 300)
-    name: Literal["Completed", "Stopped"] = "Completed"
-    if status == "stopped":
-        name, verdict = "Stopped", f"Stopped early: {one_line(run.run['stopped_because'], 300)} {verdict}"
-    return Completed(name=name, message=f"{verdict} Report: {folder / 'report.html'}", data={"run": str(folder), "status": status})
-
-
-def _told(run: Callable[[], State[Any]]) -> State[Any]:
-    """What `run` ends in; where a person can mend it, Failed with one sentence instead of a traceback."""
-    try:
-        return run()
-    except Cancelled as error:
-        return CancelledState(message=str(error))
-    except AutoInterventionsError as error:
-        logging.getLogger("prefect.flow_runs").addFilter(_no_second_telling)
-        return Failed(message=str(error))
-
-
-def _no_second_telling(record: logging.LogRecord) -> bool:
-    """Prefect raises a Failed state once more when the flow is over, and logs a page of its own code; the state says it all."""
-    return not (record.exc_info and isinstance(record.exc_info[1], FailedRun))
-
-
-def _name(fallback: str, name: Callable[[dict[str, Any]], str]) -> str:
-    """The run's name from its parameters; the flow itself says what is wrong with them."""
-    try:
-        return one_line(name(dict(flow_run.parameters)))
-    except (AutoInterventionsError, KeyError):
-        return fallback
+    return told(run)
