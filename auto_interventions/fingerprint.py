@@ -57,3 +57,11 @@ def unchanged_file_fingerprint(path: Path) -> str:
 def _known(path: Path, size: int, modified: int) -> str:
     del size, modified
     return file_fingerprint(path)
+
+
+@lru_cache(maxsize=1)
+def source_fingerprint() -> str:
+    """Of every file of this package: its code, templates and word lists."""
+    folder = Path(__file__).parent
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return fingerprint("source", {str(path.relative_to(folder)): file_fingerprint(path) for path in files})

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.deploy import deploy, serve
 from auto_interventions.cli.store import app as store_app
-from auto_interventions.errors import AutoInterventionsError, BadInput
+from auto_interventions.errors import AutoInterventionsError
 
 app = typer.Typer(
     help="Somebody changed a language model. What else changed?",
@@ -21,8 +22,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(store_app, name="store")
+app.command()(deploy)
+app.command()(serve)
 
 AuditFile = Annotated[Path, typer.Argument(metavar="AUDIT.yaml", help="The audit file (docs/audit-file.md).", show_default=False)]
+Runner = Annotated[
+    str, typer.Option("--runner", help="Where the work runs: threads, dask, dask:N, dask-cuda, or a Dask scheduler's tcp://HOST:8786.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory: the --out of an audit.", show_default=False)]
 
 
@@ -31,7 +37,7 @@ def audit(
     file: AuditFile,
     out: Annotated[Path | None, typer.Option("--out", help="Run directory; default: runs/NAME.", show_default=False)] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
-    runner: Annotated[str, typer.Option("--runner", help="Where the work runs: threads (this process).")] = "threads",
+    runner: Runner = "threads",
 ) -> None:
     """Audits an intervention: the main job. Starting it again resumes it."""
     from auto_interventions.audit_file import load_audit
@@ -41,12 +47,10 @@ def audit(
     from auto_interventions.runs import load_run
 
     config = load_audit(file, overrides)
-    if runner != "threads":
-        raise BadInput(f"--runner {runner}: is not a runner of this version; use --runner threads")
     folder = out or Path("runs") / config.name
     try:
         with Watcher(err_console, config) as watcher:
-            status = start_audit(config, folder, watcher)
+            status = start_audit(config, folder, watcher, runner)
     except KeyboardInterrupt:
         err_console.print("Interrupted; what was done is saved: start the same audit again to go on.", highlight=False)
         raise typer.Exit(130) from None
@@ -95,6 +99,7 @@ def compare(
         int | None, typer.Option("--exhaustive-texts", metavar="N", help="Texts of the exhaustive audit; default: the file's max_texts.")
     ] = None,
     share_store: Annotated[bool, typer.Option("--share-store", help="Use the file's store for both, instead of a fresh one each.")] = False,
+    runner: Runner = "threads",
 ) -> None:
     """The same audit actively and exhaustively: what was saved, and what was kept. Starting it again resumes it."""
     from auto_interventions.audit_file import load_audit
@@ -106,7 +111,7 @@ def compare(
     folder = out or Path("runs") / f"{config.name}-compare"
     try:
         with Watcher(err_console, config) as watcher:
-            result = start_comparison(config, folder, watcher, exhaustive_texts, share_store)
+            result = start_comparison(config, folder, watcher, exhaustive_texts, share_store, runner)
     except KeyboardInterrupt:
         err_console.print("Interrupted; what was done is saved: start the same comparison again to go on.", highlight=False)
         raise typer.Exit(130) from None

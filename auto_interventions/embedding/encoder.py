@@ -93,6 +93,25 @@ class SentenceEncoder:
         return self._model is not None
 
     @property
+    def config(self) -> EmbeddingConfig:
+        """Which encoder, with the number format that was chosen for it, so that another machine chooses no other."""
+        model = str(self.folder.resolve()) if Path(self._config.model).expanduser().is_dir() else self._config.model
+        return self._config.model_copy(update={"dtype": self.dtype, "model": model})
+
+    def load(self) -> None:
+        """Loads the model now.
+
+        Raises:
+            EncoderError: it cannot be loaded.
+        """
+        self._load()
+
+    def parts(self) -> dict[str, int]:
+        """Bytes in memory, about, by what they are of."""
+        weights = [path for pattern in ("*.safetensors", "*.bin") for path in self.folder.rglob(pattern)]
+        return {self.fingerprint: sum(path.stat().st_size for path in weights)}
+
+    @property
     def dimension(self) -> int:
         """See `Encoder.dimension`."""
         return self._dimension
@@ -104,7 +123,7 @@ class SentenceEncoder:
     @cached_property
     def dtype(self) -> Literal["fp32", "bf16"]:
         """The number format of the matrix products; sums, norms and results are float32 in any case."""
-        return _best_dtype() if self._config.dtype == "auto" else self._config.dtype
+        return best_dtype() if self._config.dtype == "auto" else self._config.dtype
 
     @property
     def fingerprint(self) -> str:
@@ -209,7 +228,7 @@ def _batches_side_by_side(device: str) -> Generator[ThreadPoolExecutor]:
         torch.set_num_threads(threads)  # partly global: new threads inherit what any thread set last
 
 
-def _best_dtype() -> Literal["fp32", "bf16"]:
+def best_dtype() -> Literal["fp32", "bf16"]:
     """bf16 where the processor multiplies it in hardware (measured: 2.9 times fp32 with AMX, 2 with avx512_bf16)."""
     import torch
 

@@ -7,7 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from auto_interventions.embedding.encoder import Encoder, Progress
+from auto_interventions.crew import Crew
+from auto_interventions.embedding.encoder import Encoder, Progress, SentenceEncoder
+from auto_interventions.embedding.spreading import EncoderPlace, spread
 from auto_interventions.errors import EncoderError
 from auto_interventions.records import FloatMatrix
 from auto_interventions.stores.keys import ContentKeys, name_entry
@@ -26,8 +28,16 @@ class StoredEncoder:
     the same as another text of the call; `damaged` values of the store were no vectors (and were computed again).
     """
 
-    def __init__(self, encoder: Encoder, store: Store | None, name: str = "") -> None:
-        """Asks neither encoder nor store yet. `name`: what people call the encoder, kept beside its vectors."""
+    def __init__(self, encoder: Encoder, store: Store | None, name: str = "", crew: Crew | None = None, place: str = "") -> None:
+        """Asks neither encoder nor store yet.
+
+        Args:
+            name: what people call the encoder, kept beside its vectors.
+            crew: workers that encode instead of this process (a `SentenceEncoder`, and a `store`, are needed for it).
+            place: of the store, as the workers find it (`stores.shared.place_of`).
+        """
+        self._crew = crew
+        self._place = place
         self._encoder = encoder
         self._store = store
         self._name = name
@@ -73,6 +83,9 @@ class StoredEncoder:
         missing.sort(key=lambda row: (-len(texts[row]), texts[row]))
         if missing and self._store is not None and self._name:
             self._store.put_many(dict([name_entry(self._encoder.fingerprint, self._name)]))
+        if missing and self._crew is not None:
+            spread(self._crew, self.place, [texts[row] for row in missing], progress or _nobody)
+            missing, progress = self._look_up(texts, missing, vectors), None  # what the store has lost meanwhile is made here
         for begin in range(0, len(missing), _WRITE):
             rows = missing[begin : begin + _WRITE]
             self._compute([texts[row] for row in rows], rows, vectors, progress)
@@ -81,6 +94,12 @@ class StoredEncoder:
             part = copies[begin : begin + _READ]
             vectors[part] = vectors[[same[row] for row in part]]
         return vectors
+
+    @property
+    def place(self) -> EncoderPlace:
+        """What a worker must know to encode."""
+        assert isinstance(self._encoder, SentenceEncoder)
+        return EncoderPlace(self._encoder.config, self._encoder.fingerprint, self._place)
 
     def _look_up(self, texts: Sequence[str], rows: list[int], vectors: FloatMatrix) -> list[int]:
         """Fills `vectors` from the store; returns the rows that are missing."""
@@ -110,3 +129,7 @@ class StoredEncoder:
                 f"the encoder gives no finite vector for the text {shown!r}; give another `embedding.model` or `dtype: fp32`"
             )
         vectors[rows] = found
+
+
+def _nobody(_: int) -> None:
+    """Tells nobody."""

@@ -14,6 +14,7 @@ from typing import Literal
 
 from auto_interventions.comparing import Comparison, compare_runs, write_comparison
 from auto_interventions.config import AuditConfig
+from auto_interventions.crew import Crew
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import ConfigError, RunDirectoryError
 from auto_interventions.llm.secrets import ReadBlock
@@ -38,6 +39,7 @@ class SideBySide:
     exhaustive: AuditConfig
     observer: Observer
     read_block: ReadBlock | None = None
+    crew: Crew | None = None
     result: Comparison | None = None
 
     @staticmethod
@@ -104,9 +106,10 @@ class SideBySide:
     @contextmanager
     def opened(self, arm: Arm) -> Generator[Workspace]:
         """The workspace of one arm; its clock starts here."""
-        with Workspace.create(self.config(arm), self.run_folder(arm), _Named(self.observer, arm), self.read_block) as workspace:
+        with Workspace.create(self.config(arm), self.run_folder(arm), _Named(self.observer, arm), self.read_block, self.crew) as workspace:
             workspace.reuse_run = False
             workspace.warm_up()  # imports are no stage's
+            workspace.equip()
             yield workspace
 
     @contextmanager

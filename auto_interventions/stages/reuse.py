@@ -8,14 +8,12 @@ that a changed helper can never serve a stale answer. Left out are the store and
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
-import auto_interventions
 from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import encoder_content
 from auto_interventions.errors import Interrupted
-from auto_interventions.fingerprint import file_fingerprint, fingerprint
+from auto_interventions.fingerprint import file_fingerprint, source_fingerprint
 from auto_interventions.runs.directory import identity
 from auto_interventions.runs.shelf import KeptRun, find_run, keep_run, restore_run
 from auto_interventions.stages.order import Counts
@@ -83,11 +81,3 @@ def keep(where: Workspace) -> Counts:
         where.store.put_many(dict([name_entry(key.split("/")[2], where.config.intervention.label)]))
         return {"bytes": keep_run(where.store, key, where.directory, facts)}
     return {"bytes": 0}
-
-
-@lru_cache(maxsize=1)
-def source_fingerprint() -> str:
-    """Of every file of this package: its code, templates and word lists."""
-    folder = Path(auto_interventions.__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return fingerprint("source", {str(path.relative_to(folder)): file_fingerprint(path) for path in files})

@@ -22,8 +22,9 @@ from typing import Self
 
 from auto_interventions import __version__
 from auto_interventions.clustering import ChangeEvidence, Partition
-from auto_interventions.config import AuditConfig
+from auto_interventions.config import AuditConfig, EmbeddingConfig, SubjectConfig
 from auto_interventions.confirming import Conclusion, ConfirmPlan, ConfirmRound, ConfirmState, log_e_overall, validated
+from auto_interventions.crew import Crew
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import AutoInterventionsError, RunDirectoryError
 from auto_interventions.exploring import RoundState
@@ -34,9 +35,11 @@ from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
 from auto_interventions.runs import Ledger, RunDirectory
 from auto_interventions.runs.directory import RUN_SCHEMA, identity
+from auto_interventions.stages.equipping import Facts, equip, meet
 from auto_interventions.stages.progress import Observer, Silent
 from auto_interventions.stages.speaking import LanguageModels
 from auto_interventions.stores import Store, open_store
+from auto_interventions.stores.shared import place_of
 from auto_interventions.subjects import Request, Subject, open_subject
 
 PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "scikit-learn", "numpy", "prefect")
@@ -46,12 +49,22 @@ _open: dict[str, Workspace] = {}
 class Workspace:
     """An audit in progress. The stages read and fill its fields in the order of the pipeline."""
 
-    def __init__(self, config: AuditConfig, directory: RunDirectory, observer: Observer, read_block: ReadBlock | None = None) -> None:
+    def __init__(
+        self,
+        config: AuditConfig,
+        directory: RunDirectory,
+        observer: Observer,
+        read_block: ReadBlock | None = None,
+        crew: Crew | None = None,
+    ) -> None:
         self.config = config
         self.directory = directory
         self.observer = observer
         self.store: Store = open_store(config.store)
         self.ledger = Ledger(dollars_before=_dollars_spent(directory))
+        # Who makes texts, vectors and local replies; None: this process.
+        self.crew = crew
+        self._nonce: str | None = None
         self.language = LanguageModels(config, self.store, self.ledger, read_block)
         self.started = datetime.now(UTC)
         self._clock = time.monotonic()
@@ -96,17 +109,25 @@ class Workspace:
         self.status = "running"
 
     @classmethod
-    def create(cls, config: AuditConfig, folder: Path, observer: Observer | None = None, read_block: ReadBlock | None = None) -> Workspace:
+    def create(
+        cls,
+        config: AuditConfig,
+        folder: Path,
+        observer: Observer | None = None,
+        read_block: ReadBlock | None = None,
+        crew: Crew | None = None,
+    ) -> Workspace:
         """Claims `folder` for the audit and registers the workspace under its path.
 
         Args:
             read_block: reads the Prefect Secret blocks that hold keys of language models.
+            crew: who makes texts, vectors and replies of local models; None: this process.
 
         Raises:
             RunDirectoryError: the folder holds something else.
         """
         directory = RunDirectory.claim(folder.resolve(), config)
-        workspace = cls(config, directory, observer or Silent(), read_block)
+        workspace = cls(config, directory, observer or Silent(), read_block, crew)
         _open[workspace.path] = workspace
         workspace.write_run()
         return workspace
@@ -121,6 +142,9 @@ class Workspace:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _open.pop(self.path, None)
+        if self._nonce is not None:
+            with suppress(AutoInterventionsError):  # a store that gave way
+                self.store.delete_many([self._nonce])
         self.store.close()
         if error is not None and self.status == "running":
             self._broke_off(error)
@@ -136,12 +160,45 @@ class Workspace:
     @cached_property
     def subjects(self) -> dict[Role, Subject]:
         """Both sides, opened once; a shared base model is loaded once."""
-        return {role: open_subject(getattr(self.config, role), role, self.config.sampling, self.store) for role in ROLES}
+        place = place_of(self.config.store)
+        return {role: open_subject(self._suited(role), role, self.config.sampling, self.store, self.crew, place) for role in ROLES}
+
+    def _suited(self, role: Role) -> SubjectConfig:
+        """One side's configuration, with the number format that suits the workers' device."""
+        config: SubjectConfig = getattr(self.config, role)
+        if self.crew is None or config.model is None or config.quantization is not None:
+            return config
+        from auto_interventions.subjects.live import format_on
+
+        return config.model_copy(update={"quantization": format_on(config, role, self.facts.device)})
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the workers compute on; whoever there is has been found able to."""
+        assert self.crew is not None
+        return meet(self.crew)
+
+    def equip(self) -> None:
+        """Finds out whether the workers, where there are any, can do this audit's work.
+
+        Raises:
+            BadInput: another version, store or model there.
+            Interrupted: the workers are gone.
+        """
+        if self.crew is not None:
+            from auto_interventions.subjects.stored import StoredSubject
+
+            needs = [subject.side for subject in self.subjects.values() if isinstance(subject, StoredSubject)]
+            self._nonce = equip(self.crew, self.store, self.config.store, [*needs, self.encoder.place])
 
     @cached_property
     def encoder(self) -> StoredEncoder:
         """The encoder behind the store."""
-        return StoredEncoder(open_encoder(self.config.embedding), self.store, Path(self.config.embedding.model).name)
+        config: EmbeddingConfig = self.config.embedding
+        if self.crew is not None and config.dtype == "auto":
+            config = config.model_copy(update={"dtype": self.facts.encoder})
+        name = Path(config.model).name
+        return StoredEncoder(open_encoder(config), self.store, name, self.crew, place_of(self.config.store))
 
     @property
     def seconds(self) -> float:

@@ -7,6 +7,7 @@ live model is opened.
 from __future__ import annotations
 
 from auto_interventions.config import SamplingConfig, SubjectConfig
+from auto_interventions.crew import Crew
 from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import Role
 from auto_interventions.stores import Store
@@ -31,8 +32,11 @@ __all__ = [
 ]
 
 
-def open_subject(config: SubjectConfig, role: Role, sampling: SamplingConfig, store: Store | None) -> Subject:
-    """One side of an audit. A live model is loaded when its first text is wanted; with a `store`, only for texts that are not there.
+def open_subject(
+    config: SubjectConfig, role: Role, sampling: SamplingConfig, store: Store | None, crew: Crew | None = None, place: str = ""
+) -> Subject:
+    """One side of an audit. A live model is loaded when its first text is wanted; with a `store`, only for texts that are not there; with a
+    `crew`, in its workers, which find the store at `place`.
 
     Raises:
         SubjectError: recorded texts that cannot be read; a live model raises it when it is first used.
@@ -43,7 +47,7 @@ def open_subject(config: SubjectConfig, role: Role, sampling: SamplingConfig, st
     from auto_interventions.subjects.stored import StoredSubject
 
     live = LiveSubject(config, role, sampling)
-    return live if store is None else StoredSubject(live, role, sampling, store)
+    return live if store is None else StoredSubject(live, role, sampling, store, crew, place)
 
 
 def subject_content(config: SubjectConfig, role: Role) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +67,38 @@ class LiveSubject:
     def _fingerprint(self) -> str:
         adapter = folder_fingerprint(self._adapter) if self._adapter is not None else None
         return fingerprint("live", folder_fingerprint(self._folder), adapter, self._dtype, self._codec.chats, self._config.system_prompt)
+
+    @property
+    def config(self) -> SubjectConfig:
+        """Which model, as another process finds it, with the number format that was chosen here."""
+        named = {"model": self._config.model, "adapter": self._config.adapter}
+        paths = {field: Path(name).expanduser() for field, name in named.items() if name is not None}
+        local = {field: str(path.resolve()) for field, path in paths.items() if path.is_dir()}
+        return self._config.model_copy(update={"quantization": self._dtype, **local})
+
+    def load(self) -> None:
+        """Loads the model now.
+
+        Raises:
+            SubjectError: it cannot be loaded.
+        """
+        _ = self._model
+
+    def parts(self) -> dict[str, int]:
+        """Bytes in memory by what they are of, from the files' headers: the base, which others may share, and what the adapter adds."""
+        from auto_interventions.subjects.loading import weight_bytes
+
+        return weight_bytes(self._folder, self._adapter, self._dtype, f"{self._role}.model")
+
+    def again(self, role: Role, sampling: SamplingConfig) -> LiveSubject:
+        """The same model, in memory once, as a side of perhaps another audit."""
+        other = copy.copy(self)
+        other._role, other._sampling = role, sampling
+        return other
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of `prompt` as the model is sent it."""
+        return len(self._encode(prompt))
 
     def available(self, prompt: Prompt) -> int | None:
         """None: a live model gives as many samples as are asked for; 0 where a mined prefix leaves no room in the model's context."""
@@ -237,6 +270,17 @@ class LiveSubject:
             return base
         self._base = base  # held, so that the other side's base is this very model
         return load_adapted(base, self._folder, self._adapter, self._dtype, f"{self._role}.adapter")
+
+
+def format_on(config: SubjectConfig, role: Role, device: str) -> str:
+    """The number format of a live model on `device`, where its configuration gives none.
+
+    Raises:
+        SubjectError: the model is not there.
+    """
+    from auto_interventions.subjects.loading import dtype_name
+
+    return dtype_name(folder_of(str(config.model), config.revision, f"{role}.model"), None, device)
 
 
 def check_live(config: SubjectConfig, role: Role, free: bool = False) -> None:

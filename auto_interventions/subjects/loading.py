@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import threading
 import warnings
 from collections.abc import Generator
@@ -62,11 +63,12 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def dtype_name(folder: Path, quantization: str | None) -> str:
-    """fp32, fp16 or bf16: as asked; else fp32 on a CPU (half precision is slower there), the checkpoint's own elsewhere."""
+def dtype_name(folder: Path, quantization: str | None, kind: str | None = None) -> str:
+    """fp32, fp16 or bf16: as asked; else fp32 on a CPU (half precision is slower there), the checkpoint's own elsewhere. `kind`: of the
+    device that the model will be on; None: of this process's."""
     if quantization is not None:
         return quantization
-    if device().type == "cpu":
+    if (kind or device().type) == "cpu":
         return "fp32"
     own = getattr(_config(folder, "model"), "dtype", None)
     return next((name for name, dtype in DTYPES.items() if dtype == own), "fp32")
@@ -134,6 +136,21 @@ def merges(base: PreTrainedModel) -> bool:
     """Whether adapters are merged into a copy of this model (else they run beside its weights)."""
     size = sum(parameter.numel() * parameter.element_size() for parameter in base.parameters())
     return size <= MERGE_LIMIT and all(parameter.dtype == torch.float32 for parameter in base.parameters())
+
+
+def weight_bytes(folder: Path, adapter: Path | None, dtype: str, field: str) -> dict[str, int]:
+    """Bytes that the model in `folder` takes in memory, and what `adapter` adds (a merged one: a copy of the model), by what they are of.
+
+    Raises:
+        SubjectError: the files cannot be read.
+    """
+    shapes = [shape for path in sorted(folder.glob("*.safetensors")) for shape in tensor_shapes(path, field).values()]
+    size = sum(math.prod(shape) for shape in shapes) * DTYPES[dtype].itemsize
+    parts = {f"{folder_fingerprint(folder)}/{dtype}": size}
+    if adapter is not None:
+        own = size if dtype == "fp32" and size <= MERGE_LIMIT else (adapter / ADAPTER_WEIGHTS).stat().st_size
+        parts[f"{folder_fingerprint(adapter)} on {folder_fingerprint(folder)}/{dtype}"] = own
+    return parts
 
 
 def model_facts(folder: Path, field: str) -> ModelFacts:

@@ -10,12 +10,14 @@ from typing import cast
 import numpy as np
 
 from auto_interventions.config import SamplingConfig
+from auto_interventions.crew import Chunk, Crew
 from auto_interventions.records import FloatArray, Generation, IntArray, Prompt, Role
 from auto_interventions.stores import Store
 from auto_interventions.stores.keys import ContentKeys, name_entry
 from auto_interventions.stores.sealed import seal, unseal
 from auto_interventions.subjects.base import Job, Progress, Request, SilenceGuard, jobs_of
 from auto_interventions.subjects.live import LiveSubject
+from auto_interventions.subjects.spreading import Side, score_texts, spread
 
 # Raise it when a change of code changes texts: sampling, wrapping of prompts, decoding.
 GENERATION_VERSION = 2
@@ -29,13 +31,20 @@ class StoredSubject:
     `computed` and `reused` count texts. The key holds everything that can change a text: the model's fingerprint, role and
     seed (they seed the random numbers), sampling parameters, prompt, sample number and `GENERATION_VERSION`. Batch size is left out:
     it changes the last bits of the logits only.
+
+    With a `crew` its workers make the texts, and this process loads no weights: it reads what they wrote.
     """
 
-    def __init__(self, subject: LiveSubject, role: Role, sampling: SamplingConfig, store: Store) -> None:
+    def __init__(
+        self, subject: LiveSubject, role: Role, sampling: SamplingConfig, store: Store, crew: Crew | None = None, place: str = ""
+    ) -> None:
+        """`place`: of the store, as workers of `crew` find it (`stores.shared.place_of`)."""
         self._subject = subject
         self._role: Role = role
         self._sampling = sampling
         self._store = store
+        self._crew = crew
+        self._place = place
         self._guard = SilenceGuard(role, subject.label)
         self._counting = threading.Lock()
         self.computed = 0
@@ -76,8 +85,13 @@ class StoredSubject:
         if len(answers) < len(jobs):
             self._store.put_many(dict([name_entry(self.fingerprint, self.label)]))
             # Planned over all jobs, so that after a kill the missing batches are the very batches that a whole run makes.
-            for batch in self._subject.plan(jobs):
-                self._complete([job for job in batch if job.position not in answers], keys, answers, progress)
+            missing = [[job for job in batch if job.position not in answers] for batch in self._subject.plan(jobs)]
+            batches = [batch for batch in missing if batch]
+            if self._crew is not None:
+                spread(self._crew, self.side, batches, self._subject.prompt_tokens, progress or _nobody)
+                batches, progress = self._collect(batches, keys, answers), None  # told of already
+            for batch in batches:
+                self._complete(batch, answers, progress)
         return [answers[job.position] for job in jobs]
 
     def log_likelihood(self, prompt: Prompt, texts: Sequence[str]) -> FloatArray:
@@ -86,6 +100,11 @@ class StoredSubject:
         found = self._store.get_many(list(keys.values()))
         known = {text: number for text, value in zip(keys, found, strict=True) if isinstance(number := unseal(value), float)}
         missing = [text for text in keys if text not in known]
+        if missing and self._crew is not None:
+            self._crew.run([Chunk(score_texts, (self.side, prompt, missing), 1.0, len(missing))])
+            found = self._store.get_many([keys[text] for text in missing])
+            known |= {text: number for text, value in zip(missing, found, strict=True) if isinstance(number := unseal(value), float)}
+            missing = [text for text in missing if text not in known]
         if missing:
             fresh = self._subject.log_likelihood(prompt, missing).tolist()
             self._store.put_many({keys[text]: seal(number) for text, number in zip(missing, fresh, strict=True)})
@@ -104,6 +123,11 @@ class StoredSubject:
         """The content key of one text."""
         return self._keys.of_parts(*prompt.asked, sample)
 
+    @property
+    def side(self) -> Side:
+        """What a worker must know to make this side's texts."""
+        return Side(self._subject.config, self._role, self._sampling, self._place, self.fingerprint)
+
     @cached_property
     def _keys(self) -> ContentKeys:
         return ContentKeys("generation", GENERATION_VERSION, self.fingerprint, self._role, self._sampling.drawing)
@@ -112,17 +136,43 @@ class StoredSubject:
     def _likelihood_keys(self) -> ContentKeys:
         return ContentKeys("likelihood", LIKELIHOOD_VERSION, self.fingerprint)
 
-    def _complete(self, batch: list[Job], keys: list[str], answers: dict[int, Generation], progress: Progress | None) -> None:
-        if not batch:
-            return
+    def complete(self, batch: Sequence[Job]) -> int:
+        """Makes those texts of `batch` that are not in the store; how many."""
+        found = self._store.get_many([self.key(job.prompt, job.sample) for job in batch])
+        missing = [job for job, value in zip(batch, found, strict=True) if value is None or self._unpack(job, value) is None]
+        return len(self._make(missing)) if missing else 0
+
+    def _make(self, batch: Sequence[Job]) -> list[Generation]:
         texts = self._subject.run(batch)
-        self._store.put_many({keys[job.position]: _pack(text) for job, text in zip(batch, texts, strict=True)})
-        answers.update((job.position, text) for job, text in zip(batch, texts, strict=True))
+        self._store.put_many({self.key(job.prompt, job.sample): _pack(text) for job, text in zip(batch, texts, strict=True)})
         with self._counting:
             self.computed += len(texts)
+        return texts
+
+    def _complete(self, batch: list[Job], answers: dict[int, Generation], progress: Progress | None) -> None:
+        texts = self._make(batch)
+        answers.update((job.position, text) for job, text in zip(batch, texts, strict=True))
         self._guard.listen(texts)
         if progress is not None:
             progress(len(texts))
+
+    def _collect(self, batches: list[list[Job]], keys: list[str], answers: dict[int, Generation]) -> list[list[Job]]:
+        """Reads what workers made; returns what the store has lost meanwhile."""
+        lost: list[list[Job]] = []
+        for batch in batches:
+            values = self._store.get_many([keys[job.position] for job in batch])
+            texts = {
+                job.position: text
+                for job, value in zip(batch, values, strict=True)
+                if value is not None and (text := self._unpack(job, value)) is not None
+            }
+            answers.update(texts)
+            with self._counting:
+                self.computed += len(texts)
+            self._guard.listen(list(texts.values()))
+            if len(texts) < len(batch):
+                lost.append([job for job in batch if job.position not in texts])
+        return lost
 
     def _unpack(self, job: Job, value: bytes) -> Generation | None:
         """None where the value is not one of ours: it is then generated again."""
@@ -135,3 +185,7 @@ class StoredSubject:
 
 def _pack(generation: Generation) -> bytes:
     return seal([generation.text, generation.tokens, generation.finished])
+
+
+def _nobody(_: int) -> None:
+    """Tells nobody."""
