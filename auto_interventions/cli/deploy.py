@@ -1,0 +1,67 @@
+"""`auto-interventions deploy` and `serve`: audits that are started from the Prefect UI, by schedules, over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from auto_interventions.cli.consoles import err_console, out_console
+
+
+def deploy(
+    pool: Annotated[str | None, typer.Option("--pool", help="Work pool; made where it is not there. Default: the type's name.")] = None,
+    kind: Annotated[Literal["process", "docker", "kubernetes"], typer.Option("--type", help="What its workers start.")] = "process",
+    prefect_file: Annotated[
+        Path | None, typer.Option("--prefect-file", help="Another prefect.yaml than the one that comes with the package.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Process pools: where relative paths begin on the worker; default: this folder.")
+    ] = None,
+    image: Annotated[str | None, typer.Option("--image", help="Docker and Kubernetes pools: the image.")] = None,
+    store: Annotated[str | None, typer.Option("--store", help="A store for all of them, in place of the audit files': redis://…")] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="NAME", help="Keep this environment variable as a Secret block and give it to flow runs."),
+    ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option("--notify", metavar="URL", envvar="AUTO_INTERVENTIONS_NOTIFY_URL", help="Webhook that validated side effects go to."),
+    ] = None,
+    resume_at_most: Annotated[int, typer.Option("--resume-at-most", min=0, help="How often a crashed run is started again.")] = 3,
+) -> None:
+    """Makes work pool, deployments, secrets and automations on the Prefect server that is named. Again: nothing changes."""
+    from auto_interventions.flows.bootstrap import automate, keep_secrets
+    from auto_interventions.flows.deploying import Wanted, answering, find_prefect_file, named_server
+    from auto_interventions.flows.deploying import deploy as make
+    from auto_interventions.report.console import titled_table
+
+    path = prefect_file or find_prefect_file()
+    url = named_server()
+    with err_console.status("deploying"), answering(url):
+        environment, made = keep_secrets(secret or ())
+        name = pool or kind
+        overrides = [f"store={store}"] if store else []
+        made += make(path, Wanted(name, kind, folder or Path.cwd(), image, environment, overrides))
+        made += automate(name, resume_at_most, notify)
+    table = titled_table("On the server")
+    for column in ("what", "name", "", "about"):
+        table.add_column(column)
+    for thing in made:
+        table.add_row(thing.kind, thing.name, thing.done, thing.about)
+    out_console.print(table, highlight=False, markup=False)
+    out_console.print(f"UI: {url.removesuffix('/api')}/deployments", soft_wrap=True, highlight=False)
+    out_console.print(f"Next: prefect worker start --pool {name} --type {kind}", soft_wrap=True, highlight=False)
+
+
+def serve(
+    host: Annotated[str, typer.Option("--reports-host", help="Where reports are served; 0.0.0.0 shows them to the network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--reports-port", help="Port of the reports; 0: a free one.")] = 4280,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Flow runs at a time.")] = 2,
+) -> None:
+    """Prefect's UI with all deployments, on this machine: no work pool, no worker. Ctrl-C ends all of it."""
+    from auto_interventions.flows.serving import serve as run
+
+    err_console.print("Starting: a Prefect server where none is named, deployments, reports …", style="dim")
+    run(host, port, limit, lambda what, where: out_console.print(f"{what}: {where}", soft_wrap=True, highlight=False, markup=False))

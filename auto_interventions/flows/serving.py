@@ -1,0 +1,143 @@
+"""Serves the deployments from this process: a laptop needs no work pool and no worker.
+
+Where no server is named, one with the UI is started beside it, on Prefect's own port, and ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from auto_interventions.errors import Interrupted
+from auto_interventions.flows.bootstrap import automate
+from auto_interventions.flows.deploying import described, entries, find_prefect_file, load
+from auto_interventions.flows.pages import Pages
+from auto_interventions.flows.server import SETTINGS, STARTUP_SECONDS
+from auto_interventions.flows.showing import REPORTS_URL
+
+DEPLOYMENT = "laptop"
+"""What the deployments are called: audit/laptop."""
+RESUME_AT_MOST = 3
+PORT = 4200
+
+
+def serve(host: str, reports_port: int, limit: int, tell: Callable[[str, str], None]) -> None:
+    """Serves deployments and the folder `runs` until SIGINT or SIGTERM.
+
+    Args:
+        host: of the reports.
+        reports_port: 0: a free one.
+        limit: flow runs at a time.
+        tell: is given names and addresses of what is served, once it is.
+
+    Raises:
+        Interrupted: a port is taken, or the server does not answer.
+    """
+    pages = Pages(Path("runs"), host, reports_port)
+    # Flow runs are processes below this one, and inherit it.
+    os.environ[REPORTS_URL] = pages.url
+    try:
+        with named_or_started() as api:
+            _serve(api, pages.url, limit, tell)
+    finally:
+        pages.stop()
+
+
+def _serve(api: str, reports: str, limit: int, tell: Callable[[str, str], None]) -> None:
+    import prefect
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.types.entrypoint import EntrypointType
+
+    served: list[RunnerDeployment] = []
+    for entry in entries(find_prefect_file(), "process"):
+        flow: Any = load(entry["entrypoint"])
+        served.append(
+            flow.to_deployment(
+                DEPLOYMENT,
+                description=described(flow),
+                tags=list(entry["tags"]),
+                concurrency_limit=entry.get("concurrency_limit", {}).get("limit"),
+                entrypoint_type=EntrypointType.MODULE_PATH,
+            )
+        )
+    for deployment in served:
+        deployment.apply()
+    automate(DEPLOYMENT, RESUME_AT_MOST, None)
+    tell("UI", api.removesuffix("/api"))
+    tell("Reports", reports)
+    for deployment in served:
+        tell("Deployment", deployment.full_name)
+    with suppress(KeyboardInterrupt):
+        prefect.serve(*served, print_starting_message=False, limit=limit)
+
+
+@contextmanager
+def named_or_started() -> Generator[str]:
+    """The API of the server that the settings name; else of one that is started for as long as the block lasts.
+
+    Raises:
+        Interrupted: it does not answer.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from prefect.settings import PREFECT_API_URL
+
+    from auto_interventions.flows.server import NamedServer
+
+    if named := PREFECT_API_URL.value():
+        NamedServer(named).wait()
+        yield named
+        return
+    port = PORT if _free(PORT) else _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    process = _start(port)
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        _wait(url, process)
+        from prefect.settings import temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _start(port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    # In a session of its own: Ctrl-C reaches this process only, which lets the flow runs end before their server.
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    import httpx
+
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
+                return
+        time.sleep(0.2)
+    raise Interrupted("Prefect's server did not start; run `prefect server start` to see why, then `auto-interventions serve` again")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
