@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from auto_interventions.errors import Interrupted
 
@@ -37,8 +37,23 @@ class Chunk:
     """What progress counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What workers compute on."""
+
+    device: str
+    """Of the models that write: cpu, cuda, mps."""
+    encoder: Literal["fp32", "bf16"]
+    """The number format that suits encoders there."""
+
+
 class Crew(Protocol):
     """Workers."""
+
+    @property
+    def facts(self) -> Facts:
+        """What they compute on, all alike."""
+        ...
 
     @property
     def workers(self) -> int:

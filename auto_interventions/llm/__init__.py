@@ -35,13 +35,16 @@ def parse_spec(spec: str) -> tuple[str, str]:
     return provider, model
 
 
-def open_chat(spec: str, settings: ChatConfig | None = None, read_block: ReadBlock | None = None) -> ChatModel:
+def open_chat(
+    spec: str, settings: ChatConfig | None = None, read_block: ReadBlock | None = None, elsewhere: str | None = None
+) -> ChatModel:
     """The chat model `spec`: `gemini:MODEL`, `openai:MODEL`, `anthropic:MODEL`, `local:PATH`, `google-generativeai:MODEL`. Asks nobody yet.
 
     Args:
         spec: provider and model.
         settings: address, time limits, where the key is.
         read_block: reads the Prefect Secret block that `settings.key_block` names.
+        elsewhere: the device of the workers that will ask a local model; its weights are not loaded here. None: it is asked here.
 
     Raises:
         ChatError: no such provider, no key, a missing package (the message names the extra), a local model that cannot be loaded.
@@ -51,7 +54,7 @@ def open_chat(spec: str, settings: ChatConfig | None = None, read_block: ReadBlo
     if provider == "local":
         from auto_interventions.llm.local import LocalChat
 
-        return LocalChat(model, settings)
+        return LocalChat(model, settings, load=elsewhere is None, device=elsewhere)
     own_service = provider == "openai" and _own_service(settings)
     key = find_key(provider, settings.key_block, read_block, optional=own_service)
     try:

@@ -9,21 +9,25 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
 
 from auto_interventions.config import ChatConfig
+from auto_interventions.crew import Crew
 from auto_interventions.errors import AutoInterventionsError, ChatError, Interrupted
 from auto_interventions.llm.budget import Budget
 from auto_interventions.llm.chat import ChatModel, ChatRequest, Failure, Outcome, Usage, size_of
 from auto_interventions.llm.counts import CallCounts
 from auto_interventions.llm.limits import Limits, open_limits
 from auto_interventions.llm.loops import run, submit
-from auto_interventions.llm.prices import Prices, open_prices
+from auto_interventions.llm.prices import FREE, Prices, open_prices
 from auto_interventions.llm.schemas import repaired, schema_size
 from auto_interventions.llm.shelf import ReplyShelf, key_of
 from auto_interventions.stores import Store
+
+if TYPE_CHECKING:
+    from auto_interventions.llm.spreading import ChatPlace
 
 _LONGEST_WAIT = 300.0  # seconds: a provider that asks for more has no quota left today
 _AWAY = 8  # requests in a row that nobody answered
@@ -75,6 +79,8 @@ class Asker:
         budget: Budget | None = None,
         counts: CallCounts | None = None,
         on_outcome: Callable[[int, Outcome], None] | None = None,
+        crew: Crew | None = None,
+        place: str = "",
     ) -> None:
         """Asks nothing yet.
 
@@ -87,6 +93,8 @@ class Asker:
             budget: shared by the askers of a run; None: no cap.
             counts: where calls are counted; None: `self.counts` of its own.
             on_outcome: told each place and outcome as it comes, in the event loop's thread; must be quick.
+            crew: workers that ask a local model that costs nothing, each its own copy.
+            place: of the store, as the workers find it (`stores.shared.place_of`).
 
         Raises:
             ChatError: nobody knows what the model costs.
@@ -101,6 +109,15 @@ class Asker:
         self._slots = asyncio.Semaphore(self.settings.concurrency)
         self._on_outcome = on_outcome
         self._away = 0
+        self._crew = crew if model.name.startswith("local:") and self._prices is FREE else None
+        self._place = place
+
+    @property
+    def place(self) -> ChatPlace | None:
+        """What a worker must know to ask this model; None where none does."""
+        from auto_interventions.llm.spreading import ChatPlace
+
+        return None if self._crew is None else ChatPlace(self.model.name, self.settings, self.model.fingerprint, self._place)
 
     @property
     def prices(self) -> Prices:
@@ -142,6 +159,8 @@ class Asker:
             self.counts.dollars_saved += dollars
             self._tell(work, key, reply)
             del wanted[key]
+        if wanted and self._crew is not None:
+            await self._let_workers_ask(work, wanted, template)
         queue = iter(wanted.items())
         workers = [asyncio.ensure_future(self._work(work, queue)) for _ in range(min(self.settings.concurrency, len(wanted)))]
         try:
@@ -153,6 +172,23 @@ class Asker:
         if work.error is not None:
             raise work.error
         return [outcome for outcome in work.results if outcome is not None]
+
+    async def _let_workers_ask(self, work: _Run, wanted: dict[str, ChatRequest], template: str) -> None:
+        """Takes what workers answered out of `wanted`."""
+        from auto_interventions.llm.spreading import count_as_asked, spread
+
+        assert self._crew is not None
+        assert self.place is not None
+        keys = list(wanted)
+        failures, repairs = await asyncio.to_thread(spread, self._crew, self.place, template, list(wanted.values()))
+        self.counts.repairs += repairs
+        outcomes: dict[str, Outcome] = {keys[number]: failure for number, failure in failures.items()}
+        for key, (reply, _) in (await self._shelf.find(wanted)).items():
+            outcomes[key] = replace(reply, cached=False)
+        for key in [key for key in keys if key in outcomes]:
+            count_as_asked(self, outcomes[key])
+            self._tell(work, key, outcomes[key])
+            del wanted[key]
 
     async def _work(self, work: _Run, queue: Iterator[tuple[str, ChatRequest]]) -> None:
         for key, request in queue:

@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from auto_interventions.config import ChatConfig
 from auto_interventions.errors import ChatError, SubjectError
@@ -23,7 +24,7 @@ from auto_interventions.fingerprint import fingerprint, seed_of
 from auto_interventions.llm.chat import ChatRequest, Failure, Message, Outcome, Usage
 from auto_interventions.llm.faults import short
 from auto_interventions.llm.schemas import finished, told_in_text
-from auto_interventions.subjects.loading import dtype_name, load_model, load_tokenizer, model_facts
+from auto_interventions.subjects.loading import dtype_name, load_model, load_tokenizer, model_facts, weight_bytes
 from auto_interventions.subjects.sources import folder_fingerprint, folder_of
 
 _GATHERING = 0.005  # seconds in which requests that were asked together arrive
@@ -41,21 +42,28 @@ class _Job:
 class LocalChat:
     """`local:PATH`: a folder or hub id of a causal language model with a chat template."""
 
-    def __init__(self, path: str, settings: ChatConfig) -> None:
+    def __init__(self, path: str, settings: ChatConfig, load: bool = True, device: str | None = None) -> None:
         """Loads the model.
+
+        Args:
+            path: its folder, or hub id.
+            settings: `concurrency` is how many requests are generated together.
+            load: False leaves the weights for later: for `load`, or the first question.
+            device: that it will be on, where workers are asked instead of this process; None: this process's.
 
         Raises:
             ChatError: it is not there, cannot be loaded, or has no chat template.
         """
         self.name = f"local:{path}"
         try:
-            folder = folder_of(path, None, self.name)
-            dtype = dtype_name(folder, None)
+            self._folder = folder = folder_of(path, None, self.name)
+            self._dtype = dtype = dtype_name(folder, None, device)
             facts = model_facts(folder, self.name)
             self._tokenizer: Any = load_tokenizer(folder, self.name)
             if getattr(self._tokenizer, "chat_template", None) is None:
                 raise ChatError(f"{self.name} has no chat template, so it cannot be asked; name a chat (instruct) model")
-            self._model = load_model(folder, dtype, self.name)
+            if load:
+                self.load()
         except SubjectError as error:
             raise ChatError(str(error)) from error
         self.fingerprint = fingerprint("chat", 1, "local", folder_fingerprint(folder), dtype)
@@ -65,6 +73,22 @@ class LocalChat:
         self._rows = settings.concurrency if facts.pads else 1
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
+
+    def load(self) -> None:
+        """Loads the weights now.
+
+        Raises:
+            SubjectError: they cannot be loaded.
+        """
+        _ = self._model
+
+    def parts(self) -> dict[str, int]:
+        """Bytes in memory, by what they are of."""
+        return weight_bytes(self._folder, None, self._dtype, self.name)
+
+    @cached_property
+    def _model(self) -> PreTrainedModel:
+        return load_model(self._folder, self._dtype, self.name)
 
     def __repr__(self) -> str:
         return f"LocalChat({self.name})"

@@ -10,12 +10,11 @@ import platform
 import socket
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from auto_interventions import __version__
-from auto_interventions.crew import Crew
+from auto_interventions.crew import Crew, Facts
 from auto_interventions.errors import AutoInterventionsError, BadInput
 from auto_interventions.fingerprint import source_fingerprint
 from auto_interventions.stores import Store
@@ -34,14 +33,6 @@ class Need(Protocol):
         AutoInterventionsError: they are missing, or others than where the audit was started.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a worker computes on: the device of subjects (cpu, cuda, mps), the number format that suits encoders there."""
-
-    device: str
-    encoder: str
 
 
 def versions_here() -> dict[str, str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from auto_interventions.config import AuditConfig, ChatConfig
+from auto_interventions.crew import Crew
 from auto_interventions.judging import Judge, PredicateJudge
 from auto_interventions.judging.cascade import Judges
 from auto_interventions.judging.language import LanguageJudge
@@ -18,8 +19,10 @@ from auto_interventions.llm.budget import Budget
 from auto_interventions.llm.counts import CallCounts
 from auto_interventions.llm.limits import open_limits
 from auto_interventions.llm.secrets import ReadBlock
+from auto_interventions.llm.spreading import ChatPlace
 from auto_interventions.runs.ledger import Ledger, StageCounts
 from auto_interventions.stores import Store
+from auto_interventions.stores.shared import place_of
 from auto_interventions.subjects.sources import folder_fingerprint, folder_of
 
 _ADDRESSES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
@@ -52,12 +55,13 @@ def language_content(config: AuditConfig) -> list[str]:
 class LanguageModels:
     """The askers of one audit. Equal specs with equal settings share one; all share the budget."""
 
-    def __init__(self, config: AuditConfig, store: Store, ledger: Ledger, read_block: ReadBlock | None) -> None:
+    def __init__(self, config: AuditConfig, store: Store, ledger: Ledger, read_block: ReadBlock | None, crew: Crew | None = None) -> None:
         """Opens nothing yet. `ledger` says what earlier attempts at this run spent."""
         self._config = config
         self._store = store
         self._ledger = ledger
         self._read_block = read_block
+        self._crew = crew
         self._askers: dict[tuple[str, str], Asker] = {}
         self.budget = Budget(config.budget.dollars, spent=ledger.dollars_before)
         self.checker: Judge = PredicateJudge()
@@ -71,9 +75,11 @@ class LanguageModels:
         # A local model is in memory once, however it is asked.
         key = (spec, "" if spec.startswith("local:") else settings.model_dump_json())
         if key not in self._askers:
-            model = open_chat(spec, settings, self._read_block)
+            model = open_chat(spec, settings, self._read_block, None if self._crew is None else self._crew.facts.device)
             limits = open_limits(settings, model.fingerprint, self._config.store)
-            self._askers[key] = Asker(model, self._store, settings, limits=limits, budget=self.budget)
+            self._askers[key] = Asker(
+                model, self._store, settings, limits=limits, budget=self.budget, crew=self._crew, place=place_of(self._config.store)
+            )
         return self._askers[key]
 
     @cached_property
@@ -105,6 +111,15 @@ class LanguageModels:
 
     def _judge(self, spec: str, settings: ChatConfig) -> LanguageJudge:
         return LanguageJudge(self.asker(spec, settings), self._config.judge, self._config.sampling.seed)
+
+    def places(self) -> list[ChatPlace]:
+        """What workers must have to ask the local models.
+
+        Raises:
+            ChatError: one is not there.
+        """
+        askers = [self.asker(spec, settings) for _, spec, settings in specs_of(self._config) if spec.startswith("local:")]
+        return [place for asker in askers if (place := asker.place) is not None]
 
     def open(self) -> None:
         """Opens all of them, so that a missing key is told before anything is drawn.

@@ -35,7 +35,7 @@ from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
 from auto_interventions.runs import Ledger, RunDirectory
 from auto_interventions.runs.directory import RUN_SCHEMA, identity
-from auto_interventions.stages.equipping import Facts, equip, meet
+from auto_interventions.stages.equipping import equip
 from auto_interventions.stages.progress import Observer, Silent
 from auto_interventions.stages.speaking import LanguageModels
 from auto_interventions.stores import Store, open_store
@@ -65,7 +65,7 @@ class Workspace:
         # Who makes texts, vectors and local replies; None: this process.
         self.crew = crew
         self._nonce: str | None = None
-        self.language = LanguageModels(config, self.store, self.ledger, read_block)
+        self.language = LanguageModels(config, self.store, self.ledger, read_block, crew)
         self.started = datetime.now(UTC)
         self._clock = time.monotonic()
         self.prompts: tuple[Prompt, ...] = ()
@@ -170,13 +170,7 @@ class Workspace:
             return config
         from auto_interventions.subjects.live import format_on
 
-        return config.model_copy(update={"quantization": format_on(config, role, self.facts.device)})
-
-    @cached_property
-    def facts(self) -> Facts:
-        """What the workers compute on; whoever there is has been found able to."""
-        assert self.crew is not None
-        return meet(self.crew)
+        return config.model_copy(update={"quantization": format_on(config, role, self.crew.facts.device)})
 
     def equip(self) -> None:
         """Finds out whether the workers, where there are any, can do this audit's work.
@@ -188,15 +182,16 @@ class Workspace:
         if self.crew is not None:
             from auto_interventions.subjects.stored import StoredSubject
 
-            needs = [subject.side for subject in self.subjects.values() if isinstance(subject, StoredSubject)]
-            self._nonce = equip(self.crew, self.store, self.config.store, [*needs, self.encoder.place])
+            sides = [subject.side for subject in self.subjects.values() if isinstance(subject, StoredSubject)]
+            needs = [*sides, self.encoder.place, *self.language.places()]
+            self._nonce = equip(self.crew, self.store, self.config.store, needs)
 
     @cached_property
     def encoder(self) -> StoredEncoder:
         """The encoder behind the store."""
         config: EmbeddingConfig = self.config.embedding
         if self.crew is not None and config.dtype == "auto":
-            config = config.model_copy(update={"dtype": self.facts.encoder})
+            config = config.model_copy(update={"dtype": self.crew.facts.encoder})
         name = Path(config.model).name
         return StoredEncoder(open_encoder(config), self.store, name, self.crew, place_of(self.config.store))
 
