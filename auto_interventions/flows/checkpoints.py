@@ -67,7 +67,7 @@ def checkpoints(
         order: Which checkpoints are audited first, where there are more than that. Revisions come in the order given, behind folders.
         overrides: Fields of the audit file with other values, each as a.b=c, for example sampling.max_texts=4000.
         runner: Where the work runs: threads, dask, dask:N (N processes), dask-cuda (one a GPU), or the address of a Dask scheduler.
-        dollars: Cap on the money for language models, for each audit; empty: the file's.
+        dollars: Cap on the money for language models, for each audit; None: the file's.
     """
 
     def run() -> State[Any]:

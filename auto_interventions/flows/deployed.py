@@ -52,8 +52,8 @@ def audit(
         out: Run folder that gets the report; empty: runs/NAME, where NAME is the audit's. The same audit in the same folder resumes.
         overrides: Fields of the audit file with other values, each as a.b=c, for example sampling.max_texts=4000.
         runner: Where the work runs: threads, dask, dask:N (N processes), dask-cuda (one a GPU), or the address of a Dask scheduler.
-        dollars: Cap on the money for language models, in place of the file's budget.dollars; empty: the file's.
-        minutes: Cap on wall-clock minutes, in place of the file's budget.minutes; empty: the file's.
+        dollars: Cap on the money for language models, in place of the file's budget.dollars; None: the file's.
+        minutes: Cap on wall-clock minutes, in place of the file's budget.minutes; None: the file's.
     """
 
     def run() -> State[Any]:
@@ -81,10 +81,10 @@ def compare(
         audit_file: The audit file (YAML, docs/audit-file.md), as the worker sees it: an absolute path, or one below its working folder.
         out: Folder of both runs; empty: runs/NAME-compare, where NAME is the audit's.
         overrides: Fields of the audit file with other values, each as a.b=c, for example sampling.max_texts=4000.
-        exhaustive_texts: Texts of the exhaustive audit; empty: as many as the active one may draw.
+        exhaustive_texts: Texts of the exhaustive audit; None: as many as the active one may draw.
         share_store: Use the file's store for both, instead of a fresh one each: quicker, but the seconds are no fair measure then.
         runner: Where the work runs: threads, dask, dask:N (N processes), dask-cuda (one a GPU), or the address of a Dask scheduler.
-        dollars: Cap on the money for language models, for each of the two; empty: the file's.
+        dollars: Cap on the money for language models, for each of the two; None: the file's.
     """
 
     def run() -> State[Any]:

@@ -17,12 +17,12 @@ from transformers import PreTrainedModel
 
 from auto_interventions.records import FloatArray
 from auto_interventions.subjects.sampling import NotANumber
+from auto_interventions.subjects.threads import one_thread, side_by_side
 
 # Logits that are in memory at once, at most: 256 MB in fp32. Vocabularies of 150,000 tokens would take gigabytes otherwise.
 MOST_LOGITS = 2**26
 
 
-@torch.inference_mode()
 def continuation_log_likelihoods(
     model: PreTrainedModel, prompt: Sequence[int], continuations: Sequence[Sequence[int]], batch_tokens: int
 ) -> FloatArray:
@@ -40,13 +40,15 @@ def continuation_log_likelihoods(
     sums = np.zeros(len(continuations))
     order = [place for place in sorted(range(len(continuations)), key=lambda place: len(continuations[place])) if continuations[place]]
     vocabulary = int(model.get_output_embeddings().weight.shape[0])  # pyright: ignore[reportArgumentType, reportOptionalMemberAccess]
+    batches: list[list[int]] = []
     while order:
         # The longest that are left share a batch.
         longest = len(continuations[order[-1]])
         rows = min(batch_tokens // (len(prompt) + longest), MOST_LOGITS // ((longest + 1) * vocabulary))
-        batch = order[-max(1, rows) :]
-        sums[batch] = _sums(model, prompt, [continuations[place] for place in batch])
-        order = order[: -len(batch)]
+        batches.append(order[-max(1, rows) :])
+        order = order[: -len(batches[-1])]
+    for batch, found in side_by_side(model.device, lambda batch: _sums(model, prompt, [continuations[place] for place in batch]), batches):
+        sums[batch] = found
     return sums
 
 
@@ -60,7 +62,8 @@ def _sums(model: PreTrainedModel, prompt: Sequence[int], batch: Sequence[Sequenc
         inside[number, : len(row)] = True
     ids, inside = ids.to(model.device), inside.to(model.device)
     more: dict[str, Any] = {"logits_to_keep": longest + 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
-    output: Any = model(input_ids=ids, use_cache=False, **more)
+    with torch.inference_mode(), one_thread(model.device):
+        output: Any = model(input_ids=ids, use_cache=False, **more)
     logits: torch.Tensor = output.logits[:, -longest - 1 : -1].float()
     if bool(torch.isnan(logits[inside]).any()):
         raise NotANumber

@@ -90,8 +90,8 @@ class StoredSubject:
             if self._crew is not None:
                 spread(self._crew, self.side, batches, self._subject.prompt_tokens, progress or _nobody)
                 batches, progress = self._collect(batches, keys, answers), None  # told of already
-            for batch in batches:
-                self._complete(batch, answers, progress)
+            for batch, texts in self._subject.side_by_side(self._make, batches):
+                self._complete(batch, texts, answers, progress)
         return [answers[job.position] for job in jobs]
 
     def log_likelihood(self, prompt: Prompt, texts: Sequence[str]) -> FloatArray:
@@ -149,8 +149,7 @@ class StoredSubject:
             self.computed += len(texts)
         return texts
 
-    def _complete(self, batch: list[Job], answers: dict[int, Generation], progress: Progress | None) -> None:
-        texts = self._make(batch)
+    def _complete(self, batch: list[Job], texts: list[Generation], answers: dict[int, Generation], progress: Progress | None) -> None:
         answers.update((job.position, text) for job, text in zip(batch, texts, strict=True))
         self._guard.listen(texts)
         if progress is not None:
