@@ -84,7 +84,7 @@ def check_here(place: str, key: str, nonce: bytes, needs: Sequence[Need]) -> Non
     if found != nonce:
         raise BadInput(
             f"the worker on {host} sees another store at {place} than where the audit was started; use `store: redis://HOST:6379/0` with "
-            "an address that all machines reach, or a folder that they share"
+            "an address that all machines reach (docs/runners.md)"
         )
     for need in needs:
         try:
