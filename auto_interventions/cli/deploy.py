@@ -21,6 +21,9 @@ def deploy(
     ] = None,
     image: Annotated[str | None, typer.Option("--image", help="Docker and Kubernetes pools: the image.")] = None,
     store: Annotated[str | None, typer.Option("--store", help="A store for all of them, in place of the audit files': redis://…")] = None,
+    runner: Annotated[
+        str | None, typer.Option("--runner", help="Where the forms propose to run, in place of threads: tcp://HOST:8786, dask, dask-cuda.")
+    ] = None,
     secret: Annotated[
         list[str] | None,
         typer.Option("--secret", metavar="NAME", help="Keep this environment variable as a Secret block and give it to flow runs."),
@@ -35,15 +38,18 @@ def deploy(
     from auto_interventions.flows.bootstrap import automate, keep_secrets
     from auto_interventions.flows.deploying import Wanted, answering, find_prefect_file, named_server
     from auto_interventions.flows.deploying import deploy as make
+    from auto_interventions.flows.runners import check_runner
     from auto_interventions.report.console import titled_table
 
+    if runner is not None:
+        check_runner(runner)
     path = prefect_file or find_prefect_file()
     url = named_server()
     with err_console.status("deploying"), answering(url):
         environment, made = keep_secrets(secret or ())
         name = pool or kind
         overrides = [f"store={store}"] if store else []
-        made += make(path, Wanted(name, kind, folder or Path.cwd(), image, environment, overrides))
+        made += make(path, Wanted(name, kind, folder or Path.cwd(), image, environment, overrides, runner))
         made += automate(name, resume_at_most, notify)
     table = titled_table("On the server")
     for column in ("what", "name", "", "about"):

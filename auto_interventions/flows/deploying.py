@@ -42,6 +42,7 @@ class Wanted:
     image: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     overrides: Sequence[str] = ()
+    runner: str | None = None
 
 
 def named_server() -> str:
@@ -210,6 +211,8 @@ def _parameters(entry: Mapping[str, Any], flow: Any, wanted: Wanted) -> dict[str
     given = dict(entry.get("parameters") or {})
     if wanted.overrides and "overrides" in flow.parameters.properties:
         given["overrides"] = [*given.get("overrides", ()), *wanted.overrides]
+    if wanted.runner is not None and "runner" in flow.parameters.properties:
+        given["runner"] = wanted.runner
     return given
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import partial
 from http import HTTPStatus
@@ -72,3 +73,8 @@ class _Handler(SimpleHTTPRequestHandler):
         """Whether the request was sent to this server by its address, or by a name of this machine."""
         host = self.headers.get("Host", "").rpartition(":")[0].strip("[]").lower()
         return not self.only_here or host in _HERE
+
+
+if __name__ == "__main__":  # python -m auto_interventions.flows.pages FOLDER HOST PORT (compose.yaml)
+    Pages(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    threading.Event().wait()
