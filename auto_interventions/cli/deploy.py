@@ -32,10 +32,16 @@ def deploy(
         str | None,
         typer.Option("--notify", metavar="URL", envvar="AUTO_INTERVENTIONS_NOTIFY_URL", help="Webhook that validated side effects go to."),
     ] = None,
+    judging: Annotated[
+        int | None,
+        typer.Option(
+            "--judging-at-once", metavar="N", min=1, help="How many audits may judge by language models at a time.", show_default=False
+        ),
+    ] = None,
     resume_at_most: Annotated[int, typer.Option("--resume-at-most", min=0, help="How often a crashed run is started again.")] = 3,
 ) -> None:
     """Makes work pool, deployments, secrets and automations on the Prefect server that is named. Again: nothing changes."""
-    from auto_interventions.flows.bootstrap import automate, keep_secrets
+    from auto_interventions.flows.bootstrap import automate, keep_secrets, limit_judging
     from auto_interventions.flows.deploying import Wanted, answering, find_prefect_file, named_server
     from auto_interventions.flows.deploying import deploy as make
     from auto_interventions.flows.runners import check_runner
@@ -47,6 +53,9 @@ def deploy(
     url = named_server()
     with err_console.status("deploying"), answering(url):
         environment, made = keep_secrets(secret or ())
+        if judging is not None:
+            bounded, limited = limit_judging(judging)
+            environment, made = environment | bounded, made + limited
         name = pool or kind
         overrides = [f"store={store}"] if store else []
         made += make(path, Wanted(name, kind, folder or Path.cwd(), image, environment, overrides, runner))

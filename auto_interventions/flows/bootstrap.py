@@ -19,6 +19,7 @@ from auto_interventions.errors import ConfigError
 from auto_interventions.flows.deploying import Made
 from auto_interventions.flows.events import SIDE_EFFECT
 from auto_interventions.flows.resuming import RESUMED_TAG
+from auto_interventions.tasks import JUDGING_LIMIT
 
 if TYPE_CHECKING:
     from prefect.automations import AutomationCore
@@ -28,6 +29,7 @@ SILENT = "auto-interventions: nobody at work any more"
 NOTIFY = "auto-interventions: tell of side effects"
 SILENCE = timedelta(seconds=540)
 """Three of Prefect's heartbeats (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, 180 s): one may be late."""
+_JUDGING = "auto-interventions-judging"
 _HOOK = "auto-interventions-notify"
 # What Slack, Mattermost and others take; tojson keeps a sentence with quotation marks a JSON string.
 _TOLD = '{"text": {{ (event.payload.audit ~ ": side effect: " ~ event.payload.sentence ~ " (" ~ event.payload.run ~ ")") | tojson }}}'
@@ -65,6 +67,29 @@ def keep_secrets(names: Sequence[str]) -> tuple[dict[str, str], list[Made]]:
         made.append(Made("secret", block, done, f"flow runs get it as {name}"))
         environment[name] = f"{{{{ prefect.blocks.secret.{block} }}}}"
     return environment, made
+
+
+def limit_judging(at_once: int) -> tuple[dict[str, str], list[Made]]:
+    """Bounds how many audits judge by language models at a time, whichever machine they run on: they share a vendor's limits, or a GPU.
+
+    Returns:
+        What flow runs get as environment; what was done.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+    from prefect.exceptions import ObjectNotFound
+
+    environment, about = {JUDGING_LIMIT: _JUDGING}, f"at most {at_once} audits judge by language models at a time"
+    with get_client(sync_client=True) as client:
+        try:
+            there = client.read_global_concurrency_limit_by_name(_JUDGING)
+        except ObjectNotFound:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=_JUDGING, limit=at_once))
+            return environment, [Made("limit", _JUDGING, "made", about)]
+        if there.limit == at_once:
+            return environment, [Made("limit", _JUDGING, "as it was", about)]
+        client.update_global_concurrency_limit(_JUDGING, GlobalConcurrencyLimitUpdate(limit=at_once))
+    return environment, [Made("limit", _JUDGING, "changed", about)]
 
 
 def automate(pool: str, resume_at_most: int, notify: str | None) -> list[Made]:

@@ -155,10 +155,9 @@ def job_variables(entry: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
 
 
 def _deployment(client: Any, entry: Mapping[str, Any], wanted: Wanted) -> Made:
-    from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+    from prefect.client.schemas.actions import DeploymentUpdate
     from prefect.client.schemas.objects import ConcurrencyOptions
     from prefect.exceptions import ObjectNotFound
-    from prefect.schedules import Cron, Schedule
     from prefect.utilities.callables import parameter_schema
 
     flow = load(entry["entrypoint"])
@@ -180,11 +179,7 @@ def _deployment(client: Any, entry: Mapping[str, Any], wanted: Wanted) -> Made:
     try:
         there = client.read_deployment_by_name(name)
     except ObjectNotFound:
-        schedules: list[DeploymentScheduleCreate] = []
-        for given in entry.get("schedules") or ():
-            schedule: Schedule = Cron(given["cron"], timezone=given.get("timezone"))
-            schedules.append(DeploymentScheduleCreate(schedule=_client_schedule(schedule), active=given.get("active", True)))
-        client.create_deployment(client.create_flow_from_name(flow.name), wanted.pool, schedules=schedules, **fields)
+        client.create_deployment(client.create_flow_from_name(flow.name), wanted.pool, schedules=schedules_of(entry), **fields)
         return Made("deployment", name, "made", about)
     if all(_same(getattr(there, key, None), value, key, there) for key, value in fields.items()):
         return Made("deployment", name, "as it was", about)
@@ -216,10 +211,17 @@ def _parameters(entry: Mapping[str, Any], flow: Any, wanted: Wanted) -> dict[str
     return given
 
 
-def _client_schedule(schedule: Any) -> Any:
+def schedules_of(entry: Mapping[str, Any]) -> list[Any]:
+    """The schedules that the file gives a deployment."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
     from prefect.client.schemas.schedules import CronSchedule
 
-    return CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    return [
+        DeploymentScheduleCreate(
+            schedule=CronSchedule(cron=given["cron"], timezone=given.get("timezone")), active=given.get("active", True)
+        )
+        for given in entry.get("schedules") or ()
+    ]
 
 
 def _same(there: Any, wanted: Any, key: str, deployment: Any) -> bool:

@@ -11,14 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from auto_interventions.errors import Interrupted
 from auto_interventions.flows.bootstrap import automate
-from auto_interventions.flows.deploying import described, entries, find_prefect_file, load
+from auto_interventions.flows.deploying import described, entries, find_prefect_file, load, schedules_of
 from auto_interventions.flows.pages import Pages
 from auto_interventions.flows.server import SETTINGS, STARTUP_SECONDS
 from auto_interventions.flows.showing import REPORTS_URL
@@ -65,6 +65,8 @@ def _serve(api: str, reports: str, limit: int, tell: Callable[[str, str], None])
                 description=described(flow),
                 tags=list(entry["tags"]),
                 concurrency_limit=entry.get("concurrency_limit", {}).get("limit"),
+                schedules=_schedules(f"{flow.name}/{DEPLOYMENT}", entry),
+                paused=False,  # serving ends with all of them paused
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
         )
@@ -77,6 +79,21 @@ def _serve(api: str, reports: str, limit: int, tell: Callable[[str, str], None])
         tell("Deployment", deployment.full_name)
     with suppress(KeyboardInterrupt):
         prefect.serve(*served, print_starting_message=False, limit=limit)
+
+
+def _schedules(name: str, entry: Mapping[str, Any]) -> list[Any]:
+    """Those that the deployment has, from the last time that it was served, else those of the file: serving again makes it anew."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            there = client.read_deployment_by_name(name)
+        except ObjectNotFound:
+            return schedules_of(entry)
+    kept = ("schedule", "active", "parameters", "slug", "max_scheduled_runs")
+    return [DeploymentScheduleCreate.model_validate({key: getattr(one, key, None) for key in kept}) for one in there.schedules]
 
 
 @contextmanager

@@ -8,10 +8,13 @@ them missing and makes them again. What lies between is recomputed in seconds (d
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from prefect import task
+from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.runtime import task_run
 
@@ -19,10 +22,12 @@ from auto_interventions import stages
 from auto_interventions.records import Pool, Role
 from auto_interventions.stages import comparing, sampling
 from auto_interventions.stages.order import Counts
-from auto_interventions.stages.workspace import workspace_at
+from auto_interventions.stages.workspace import Workspace, workspace_at
 
 # Raise one when the stage's results change their meaning; what is computed has versions of its own in the store's keys.
 GENERATE_VERSION, EMBED_VERSION = 1, 1
+JUDGING_LIMIT = "AUTO_INTERVENTIONS_JUDGING_LIMIT"
+"""Environment variable: the global concurrency limit of Prefect's that bounds how many audits judge by language models at a time."""
 
 
 def _plan_name() -> str:
@@ -120,10 +125,19 @@ def propose(where: str) -> Counts:
     return stages.propose(workspace_at(where))
 
 
+def _turn_to_judge(where: Workspace) -> AbstractContextManager[None]:
+    """Waits until so few audits judge by language models that this one may, where a limit is named; a killed audit's turn lapses."""
+    limit = os.environ.get(JUDGING_LIMIT)
+    if not limit or where.config.judge.cheap == "predicate":
+        return nullcontext()
+    return concurrency(limit, occupy=1, strict=True)  # strict: a limit that is not there would let everybody pass
+
+
 @task(name="confirm", task_run_name=_round_name("confirm {}: judge"))
 def confirm(where: str, round: int) -> Counts:
     """Judges the round's fresh pairs and bets on the verdicts."""
-    return stages.confirm(workspace_at(where), round)
+    with _turn_to_judge(workspace_at(where)):
+        return stages.confirm(workspace_at(where), round)
 
 
 @task(name="examine", task_run_name="examine findings")

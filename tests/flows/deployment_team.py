@@ -25,6 +25,7 @@ from .test_server import COMMAND, environment_of, wait_for
 SECRET = "sk-nobody-may-read-this"
 NAME = "TEAM_TEST_KEY"
 PATIENCE = 240
+FLOWS = ("audit", "compare", "plant", "checkpoints", "resume")
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 # One Python less to start than the worker's own way; one test goes that way.
 QUICK = {"command": f"{sys.executable} -m prefect.engine"}
@@ -76,7 +77,7 @@ class Team:
 
     def deploy(self) -> subprocess.CompletedProcess[str]:
         """As a user makes the deployments, with a secret, a webhook, and one restart after a crash."""
-        command = [COMMAND, "deploy", "--secret", NAME, "--notify", self.hook.url, "--resume-at-most", "1"]
+        command = [COMMAND, "deploy", "--secret", NAME, "--notify", self.hook.url, "--resume-at-most", "1", "--judging-at-once", "2"]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False, timeout=PATIENCE
         )

@@ -17,12 +17,11 @@ import pytest
 
 from auto_interventions.flows.events import FINDING, FINISHED, SIDE_EFFECT, events_of
 
-from .deployment_team import NAME, PATIENCE, SECRET, Team, process_of, when, worker
+from .deployment_team import FLOWS, NAME, PATIENCE, SECRET, Team, process_of, when, worker
 from .faulty import REPOSITORY
 from .test_server import started_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds and kills processes by /proc")
-FLOWS = ("audit", "compare", "plant", "checkpoints", "resume")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 @pytest.fixture(scope="module")
 def nightly(team: Team) -> str:
-    """The schedule of the checkpoints, every 20 seconds instead of every night; started first, so that it fires while others work."""
+    """The schedule of the checkpoints, every 30 seconds instead of every night; it fires while another test waits."""
     demo = REPOSITORY / "demo"
     kept = team.folder / "checkpoints"
     kept.mkdir()
@@ -54,9 +53,9 @@ def nightly(team: Team) -> str:
     small = {"max_texts": 120, "initial": 60, "per_round": 30, "rounds": 1}
     file = team.audit_file("training", intervention={"model": str(demo / "models" / "base")}, sampling=small)
     deployment = team.deployment("checkpoints/process")
-    parameters = {"audit_file": str(file), "folder": str(kept), "at_most": 1}
+    parameters = {"audit_file": str(file), "folder": str(kept), "at_most": 2}
     httpx.patch(f"{team.url}/deployments/{deployment['id']}", json={"parameters": parameters}).raise_for_status()
-    schedule = {"schedule": {"interval": 20, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}, "active": True}
+    schedule = {"schedule": {"interval": 30, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}, "active": True}
     return str(team.post(f"/deployments/{deployment['id']}/schedules", [schedule])[0]["id"])
 
 
@@ -69,18 +68,20 @@ def everything(team: Team) -> dict[str, Any]:
         "pools": pools,
         "deployments": [{key: value for key, value in one.items() if key not in moving} for one in deployments],
         "automations": sorted(team.post("/automations/filter", {}), key=lambda one: str(one["id"])),
+        "limits": [{**one, "updated": ""} for one in team.post("/v2/concurrency_limits/filter", {}) if "judging" in one["name"]],
         "blocks": sorted(team.post("/block_documents/filter", {"include_secrets": True}), key=lambda one: str(one["id"])),
     }
 
 
 def test_a_second_deploy_changes_nothing(team: Team) -> None:
     before = everything(team)
+    assert [one["limit"] for one in before["limits"]] == [2]
     assert [one["name"] for one in before["automations"]]
     again = team.deploy()
     assert again.returncode == 0, again.stderr
     assert everything(team) == before
-    # A pool, five deployments, three automations, a secret.
-    assert again.stdout.count("as it was") == 10
+    # A pool, five deployments, three automations, a secret, a limit.
+    assert again.stdout.count("as it was") == 11
     assert "prefect worker start --pool process" in again.stdout
 
 
@@ -120,6 +121,25 @@ def test_a_run_triggered_over_the_api_is_told_where_people_look(team: Team, nigh
     assert len([one for one in team.events(FINDING) if one["payload"]["audit"] == "triggered"]) == finished["payload"]["validated"]
 
 
+def test_the_schedule_audits_checkpoints_that_nobody_saw(team: Team, nightly: str) -> None:
+    def over(wanted: int) -> list[dict[str, Any]]:
+        ended = [one for one in team.runs_of("checkpoints") if one["state_type"] in ("COMPLETED", "FAILED")]
+        return ended if len(ended) >= wanted else []
+
+    nights = when(lambda: over(2))
+    deployment = team.deployment("checkpoints/process")
+    httpx.delete(f"{team.url}/deployments/{deployment['id']}/schedules/{nightly}").raise_for_status()
+    assert all(one["auto_scheduled"] and one["name"] == "checkpoints of training" for one in nights)
+    told = [one["state"]["message"].partition(". Runs:")[0] for one in nights[:2]]
+    assert told == [
+        "2 audited, 0 known before, 0 left for the next run",
+        "0 audited, 2 known before, 0 left for the next run",
+    ]
+    runs = team.folder / "runs" / "training-checkpoints"
+    assert sorted(path.name for path in runs.iterdir()) == ["format", "narrow"]
+    assert all((path / "report.html").is_file() for path in runs.iterdir())
+
+
 def test_a_wrong_file_is_one_sentence_and_no_traceback(team: Team) -> None:
     ended = team.ended(team.start("audit/process", {"audit_file": "nowhere.yaml"}))
     assert (ended["state_type"], ended["name"]) == ("FAILED", "audit")
@@ -134,7 +154,8 @@ def test_a_validated_side_effect_reaches_the_webhook(team: Team) -> None:
     opinion = {"intent": {"verdict": "side effect", "reason": "Nobody asked for it."}}
     finding = {
         "id": "f1", "statement": 'ends with "surely"', "status": "validated", "more_in": "intervention", "difference": 0.5,
-        "beside": opinion, "base_rate": 0.0, "intervention_rate": 0.5, "interval": [0.4, 0.6], "log_e": 20.0, "e_value": 1e8, "check": "", "strata": [],
+        "beside": opinion, "base_rate": 0.0, "intervention_rate": 0.5, "interval": [0.4, 0.6],
+        "log_e": 20.0, "e_value": 1e8, "check": "", "strata": [],
     }  # fmt: skip
     found = {"name": "told", "base": "b", "intervention": "i", "alpha": 0.05, "findings": [finding], "overall": {"verdict": "different"}}
     [payload] = [payload for name, payload in events_of(found | {"themes": []}, "done", "/runs/told") if name == SIDE_EFFECT]
@@ -147,13 +168,15 @@ def test_a_validated_side_effect_reaches_the_webhook(team: Team) -> None:
     assert "/runs/told" in posted["text"]
 
 
-def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_can_be_gone_on_with(team: Team, nightly: str) -> None:
+def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_can_be_gone_on_with(team: Team) -> None:
     file = team.audit_file("fragile")
     identifier = team.start("audit/process", {"audit_file": str(file)})
     for crash in (1, 2):
         process = when(lambda crash=crash: process_of(identifier) if at_work(team, identifier, crash) else None)
         if crash == 1:
-            assert f"{NAME}={SECRET}".encode() in Path(f"/proc/{process}/environ").read_bytes()
+            given = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            assert f"{NAME}={SECRET}".encode() in given
+            assert b"AUTO_INTERVENTIONS_JUDGING_LIMIT=auto-interventions-judging" in given
         os.kill(process, signal.SIGKILL)
         when(lambda crash=crash: team.states(identifier).count("CRASHED") >= crash)
     # The second resume run sees that it was once already, and leaves it.
@@ -200,26 +223,6 @@ def trigger(team: Team, file: Path) -> dict[str, str]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return {"state": done.stdout.strip().splitlines()[-1]}
-
-
-def test_the_schedule_audits_checkpoints_that_nobody_saw(team: Team, nightly: str) -> None:
-    def over(wanted: int) -> list[dict[str, Any]]:
-        ended = [one for one in team.runs_of("checkpoints") if one["state_type"] in ("COMPLETED", "FAILED")]
-        return ended if len(ended) >= wanted else []
-
-    nights = when(lambda: over(3))
-    deployment = team.deployment("checkpoints/process")
-    httpx.delete(f"{team.url}/deployments/{deployment['id']}/schedules/{nightly}").raise_for_status()
-    assert all(one["auto_scheduled"] and one["name"] == "checkpoints of training" for one in nights)
-    told = [one["state"]["message"].partition(". Runs:")[0] for one in nights[:3]]
-    assert told == [
-        "1 audited, 0 known before, 1 left for the next run",
-        "1 audited, 1 known before, 0 left for the next run",
-        "0 audited, 2 known before, 0 left for the next run",
-    ]
-    runs = team.folder / "runs" / "training-checkpoints"
-    assert sorted(path.name for path in runs.iterdir()) == ["format", "narrow"]
-    assert all((path / "report.html").is_file() for path in runs.iterdir())
 
 
 def test_no_secret_is_written_anywhere_that_people_look(team: Team) -> None:
