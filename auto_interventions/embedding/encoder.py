@@ -222,10 +222,17 @@ def _batches_side_by_side(device: str) -> Generator[ThreadPoolExecutor]:
     threads = torch.get_num_threads()
     workers = threads if device == "cpu" else 1
     try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
             yield pool
     finally:
         torch.set_num_threads(threads)  # partly global: new threads inherit what any thread set last
+
+
+def _use_one_thread() -> None:
+    import torch
+
+    torch.get_num_threads()  # a thread takes the number that others set last when it first asks, and would forget ours
+    torch.set_num_threads(1)
 
 
 def best_dtype() -> Literal["fp32", "bf16"]:

@@ -47,7 +47,12 @@ def continuation_log_likelihoods(
         rows = min(batch_tokens // (len(prompt) + longest), MOST_LOGITS // ((longest + 1) * vocabulary))
         batches.append(order[-max(1, rows) :])
         order = order[: -len(batches[-1])]
-    for batch, found in side_by_side(model.device, lambda batch: _sums(model, prompt, [continuations[place] for place in batch]), batches):
+
+    def work(batch: list[int]) -> FloatArray:
+        with torch.inference_mode(), one_thread(model.device):
+            return _sums(model, prompt, [continuations[place] for place in batch])
+
+    for batch, found in side_by_side(model.device, work, batches):
         sums[batch] = found
     return sums
 
@@ -62,8 +67,7 @@ def _sums(model: PreTrainedModel, prompt: Sequence[int], batch: Sequence[Sequenc
         inside[number, : len(row)] = True
     ids, inside = ids.to(model.device), inside.to(model.device)
     more: dict[str, Any] = {"logits_to_keep": longest + 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
-    with torch.inference_mode(), one_thread(model.device):
-        output: Any = model(input_ids=ids, use_cache=False, **more)
+    output: Any = model(input_ids=ids, use_cache=False, **more)
     logits: torch.Tensor = output.logits[:, -longest - 1 : -1].float()
     if bool(torch.isnan(logits[inside]).any()):
         raise NotANumber

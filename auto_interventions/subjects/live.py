@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,8 +112,7 @@ class LiveSubject:
         """
         jobs = jobs_of(requests)
         answers: dict[int, Generation] = {}
-        for batch in self.plan(jobs):
-            texts = self.run(batch)
+        for batch, texts in self.side_by_side(self.run, self.plan(jobs)):
             answers.update((job.position, text) for job, text in zip(batch, texts, strict=True))
             self._guard.listen(texts)
             if progress is not None:
@@ -149,19 +148,28 @@ class LiveSubject:
                 batch = batch[rows:]
         return [*batches, batch] if batch else batches
 
+    def side_by_side(
+        self, work: Callable[[list[Job]], list[Generation]], batches: Sequence[list[Job]]
+    ) -> Iterator[tuple[list[Job], list[Generation]]]:
+        """Each batch with what `work` makes of it, as they end; on a CPU as many at a time as there are cores, each on one thread."""
+        from auto_interventions.subjects.threads import side_by_side
+
+        return side_by_side(self._model.device, work, batches) if batches else iter(())  # nothing to do loads no model
+
     def run(self, batch: Sequence[Job]) -> list[Generation]:
         """The texts of one batch, in its order.
 
         Raises:
             SubjectError: the model's logits are NaN.
         """
-        from auto_interventions.subjects.sampling import NotANumber, sample_batch, small_models_on_one_thread
+        from auto_interventions.subjects.sampling import NotANumber, sample_batch
+        from auto_interventions.subjects.threads import one_thread
 
         asked = {job.prompt.asked: job.prompt for job in batch}
         places = {own: place for place, own in enumerate(asked)}
         prompts = [self._encode(prompt) for prompt in asked.values()]
         try:
-            with small_models_on_one_thread(self._model):
+            with one_thread(self._model.device):
                 drawn = sample_batch(
                     self._model,
                     prompts,
@@ -183,14 +191,13 @@ class LiveSubject:
     def log_likelihood(self, prompt: Prompt, texts: Sequence[str]) -> FloatArray:
         """See `subjects.Scorer`; in batches of texts of about the same length."""
         from auto_interventions.subjects.likelihood import continuation_log_likelihoods
-        from auto_interventions.subjects.sampling import NotANumber, small_models_on_one_thread
+        from auto_interventions.subjects.sampling import NotANumber
 
         before = self._encode(prompt)
         after = [self._codec.continuation(prompt.text, prompt.prefix, text) for text in texts]
         self._check_fits(prompt, len(before) + max((len(ids) for ids in after), default=0))
         try:
-            with small_models_on_one_thread(self._model):
-                return continuation_log_likelihoods(self._model, before, after, self._sampling.batch_tokens)
+            return continuation_log_likelihoods(self._model, before, after, self._sampling.batch_tokens)
         except NotANumber:
             raise self._not_a_number() from None
 

@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 def cores() -> int:
     """How many threads torch would use: cores, unless OMP_NUM_THREADS or a caller said otherwise before the first model ran.
 
-    Asked once: `torch.set_num_threads` is partly global (new threads inherit what any thread set last), so that later answers may be our own.
+    Asked once: `torch.set_num_threads` is partly global (new threads inherit what any thread set last), so later answers may be our own.
     """
     return torch.get_num_threads()
 
@@ -37,6 +37,7 @@ def one_thread(device: torch.device) -> Generator[None]:
         yield
         return
     threads = cores()
+    torch.get_num_threads()  # a thread takes the number that others set last when it first asks, and would forget ours
     torch.set_num_threads(1)
     try:
         yield

@@ -68,7 +68,7 @@ def make_model(kind: str = "Llama", seed: int = 0, **more: Any) -> Any:
         sizes = {"vocab_size": 400, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
         model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, **ids, **more))
     else:
-        config = getattr(transformers, f"{kind}Config")(**LLAMA, **ids, **more)
+        config = getattr(transformers, f"{kind}Config")(**{**LLAMA, **ids, **more})
         model = getattr(transformers, f"{kind}ForCausalLM")(config)
     for parameter in model.parameters():
         if parameter.dim() > 1:
