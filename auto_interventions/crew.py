@@ -83,6 +83,10 @@ class Crew(Protocol):
         """
         ...
 
+    def release(self, work: Callable[..., Any], *given: Any) -> None:
+        """Workers that come from now on need not do `work(*given)`, which was required."""
+        ...
+
 
 def cut(weights: Sequence[float], workers: int) -> list[list[int]]:
     """Cuts a row of pieces into chunks, as lists of their places; heavy chunks first, single pieces last.

@@ -25,7 +25,7 @@ GPU = "GPU"
 # Seconds without a single worker, after which nobody is thought to come.
 PATIENCE = 60.0
 _LOOK = 1.0  # seconds between two looks at whether anybody is there
-_ANSWER = 15.0  # seconds for a result that has ended to come here
+_ANSWER = 5.0  # seconds for a result that has ended to come here, before we look again
 _Required = tuple[str, Callable[..., Any], tuple[Any, ...]]
 
 
@@ -61,10 +61,22 @@ class DaskCrew:
         self._required.append((uuid.uuid4().hex, work, given))
         members = self._members()
         futures = [
-            self._client.submit(do, list(self._required), None, pure=False, workers=[address], resources=self._resources)
+            self._client.submit(
+                do,
+                list(self._required),
+                None,
+                pure=False,
+                workers=[address],
+                allow_other_workers=True,  # should that one die meanwhile
+                resources=self._resources,
+            )
             for address in members
         ]
         return dict(zip(members.values(), self._finished(futures, None, [0] * len(futures)), strict=True))
+
+    def release(self, work: Callable[..., Any], *given: Any) -> None:
+        """See `Crew.release`."""
+        self._required = [required for required in self._required if required[1:] != (work, given)]
 
     def run(self, chunks: Sequence[Chunk], progress: Callable[[int], None] | None = None) -> list[Any]:
         """See `Crew.run`."""
@@ -147,13 +159,15 @@ class DaskCrew:
 
         less = "use fewer workers on a machine (dask:1), or a smaller `sampling.batch_tokens`"
         try:
-            result, error = future.result(timeout=_ANSWER)
+            result, error = self._fetched(future)
         except KilledWorker as killed:
             raise Interrupted(
                 f"--runner {self._runner}: a chunk of work ended {killed.allowed_failures + 1} workers one after the other, most likely "
                 f"for want of memory; {less}, and start again: what was done is saved"
             ) from None
-        except (CancelledError, TimeoutError, OSError):
+        except (CancelledError, OSError):
+            if future.status == "error":  # the chunk's own
+                raise
             raise self._gone() from None
         except ImportError as missing:
             raise BadInput(
@@ -165,6 +179,17 @@ class DaskCrew:
         if isinstance(error, MemoryError):
             raise Interrupted(f"--runner {self._runner}: {error}; {less}, and start again: what was done is saved")
         raise error
+
+    def _fetched(self, future: Future[Any]) -> Any:
+        """What a chunk that has ended returned; where its worker died before it was fetched, once another has done it again."""
+        seen = time.monotonic()
+        while True:
+            try:
+                return future.result(timeout=_ANSWER)
+            except TimeoutError:
+                if future.status == "error":  # the chunk's own
+                    raise
+                seen = self._look(seen)
 
     def _gone(self) -> Interrupted:
         return Interrupted(

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from auto_interventions.crew import Crew
@@ -26,7 +26,13 @@ _ADDRESS = re.compile(r"(tcp|tls|ucx|ucxx|ws|wss)://[^/\s]+")
 _CONNECT = 15  # seconds for an address to answer
 _QUIET = ("distributed", "distributed.client", "tornado", "tornado.application", "bokeh")
 # Results are counts, so memory is the models', which Dask can neither measure by itself nor spill; nobody looks at a dashboard.
-_WORKER: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None, "silence_logs": logging.CRITICAL}
+_WORKER: dict[str, Any] = {
+    "threads_per_worker": 1,
+    "memory_limit": 0,
+    "dashboard_address": "127.0.0.1:0",
+    "silence_logs": logging.CRITICAL,
+    "preload": ["auto_interventions.flows.at_start"],
+}
 
 
 def check_runner(runner: str) -> None:
@@ -94,6 +100,17 @@ def _set(settings: dict[str, Any]) -> Any:
 
 
 @contextmanager
+def _closed(opened: Any) -> Generator[Any]:
+    """Closes a client or a cluster after the block. Whatever Dask says when it cannot, the run is over: processes that are at work end with
+    this one."""
+    try:
+        yield opened
+    finally:
+        with suppress(Exception):
+            opened.close()
+
+
+@contextmanager
 def _local_cluster(runner: str, workers: int) -> Generator[DaskCrew]:
     from distributed import Client, LocalCluster
 
@@ -102,8 +119,8 @@ def _local_cluster(runner: str, workers: int) -> Generator[DaskCrew]:
     with (
         # One chunk at a time with each worker: the next longest goes to whoever is free first.
         _set({"distributed.scheduler.worker-saturation": 1.0}),
-        LocalCluster(n_workers=workers, processes=True, host="127.0.0.1", env=environment, **_WORKER) as cluster,
-        closing(Client(cluster)) as client,  # as a block of its own it would belong to one thread
+        _closed(LocalCluster(n_workers=workers, processes=True, host="127.0.0.1", env=environment, **_WORKER)) as cluster,
+        _closed(Client(cluster)) as client,  # as a block of its own it would belong to one thread
     ):
         yield DaskCrew(client, runner, local=True)
 
@@ -125,7 +142,7 @@ def _cuda_cluster() -> Generator[DaskCrew]:
     from distributed import Client
 
     # dask-cuda announces no resource by itself: without this one, chunks would wait for ever.
-    with LocalCUDACluster(resources={GPU: 1}, **_WORKER) as cluster, closing(Client(cluster)) as client:
+    with _closed(LocalCUDACluster(resources={GPU: 1}, **_WORKER)) as cluster, _closed(Client(cluster)) as client:
         yield DaskCrew(client, CUDA, local=True)
 
 
@@ -140,7 +157,7 @@ def _existing(address: str) -> Generator[DaskCrew]:
         raise BadInput(
             f"--runner {address}: no Dask scheduler answers there ({lines[0][:160]}); start one with `dask scheduler`, or check the address"
         ) from None
-    with closing(client):
+    with _closed(client):
         crew = DaskCrew(client, address)
         if not crew.somebody():
             raise BadInput(f"--runner {address}: the scheduler has no worker; start some with `dask worker {address} --nthreads 1`")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import platform
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
@@ -112,9 +113,8 @@ def meet(crew: Crew) -> Facts:
     return Facts(devices[0], formats.pop() if len(formats) == 1 else "fp32")
 
 
-def equip(crew: Crew, store: Store, location: str, needs: Sequence[Need]) -> str:
-    """Checks that every worker sees this very store and these files. Returns the key of what it wrote, which workers that come later look
-    for, too: to be deleted when the run is over.
+def equip(crew: Crew, store: Store, location: str, needs: Sequence[Need]) -> Callable[[], None]:
+    """Checks that every worker sees this very store and these files, now and those that come later, until what is returned is called.
 
     Raises:
         BadInput, Interrupted: see `check_here`.
@@ -122,5 +122,16 @@ def equip(crew: Crew, store: Store, location: str, needs: Sequence[Need]) -> str
     nonce = uuid.uuid4().hex
     key = ContentKeys("check", 1, "0" * 12).of(nonce)
     store.put_many({key: nonce.encode()})
-    crew.require(check_here, place_of(location), key, nonce.encode(), needs)
-    return key
+    given = (place_of(location), key, nonce.encode(), tuple(needs))
+
+    def end() -> None:
+        crew.release(check_here, *given)
+        store.delete_many([key])
+
+    try:
+        crew.require(check_here, *given)
+    except BaseException:
+        with suppress(AutoInterventionsError):
+            end()
+        raise
+    return end

@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -64,7 +64,7 @@ class Workspace:
         self.ledger = Ledger(dollars_before=_dollars_spent(directory))
         # Who makes texts, vectors and local replies; None: this process.
         self.crew = crew
-        self._nonce: str | None = None
+        self._unequip: Callable[[], None] | None = None
         self.language = LanguageModels(config, self.store, self.ledger, read_block, crew)
         self.started = datetime.now(UTC)
         self._clock = time.monotonic()
@@ -142,9 +142,9 @@ class Workspace:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _open.pop(self.path, None)
-        if self._nonce is not None:
+        if self._unequip is not None:
             with suppress(AutoInterventionsError):  # a store that gave way
-                self.store.delete_many([self._nonce])
+                self._unequip()
         self.store.close()
         if error is not None and self.status == "running":
             self._broke_off(error)
@@ -184,7 +184,7 @@ class Workspace:
 
             sides = [subject.side for subject in self.subjects.values() if isinstance(subject, StoredSubject)]
             needs = [*sides, self.encoder.place, *self.language.places()]
-            self._nonce = equip(self.crew, self.store, self.config.store, needs)
+            self._unequip = equip(self.crew, self.store, self.config.store, needs)
 
     @cached_property
     def encoder(self) -> StoredEncoder:

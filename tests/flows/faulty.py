@@ -236,12 +236,12 @@ class Undisturbed:
 class Command:
     """The command in a process of its own, beside the audit file that it reads. `before`: Python that its process runs first."""
 
-    def __init__(self, folder: Path, url: str, config: dict[str, Any], before: str = "") -> None:
+    def __init__(self, folder: Path, url: str, config: dict[str, Any], before: str = "", more: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.out = folder / "run"
         (folder / "audit.yaml").write_text(yaml.safe_dump(config))
         start = f"{before}\nfrom auto_interventions.cli import main\nmain()"
-        self._line = [sys.executable, "-c", start, "audit", str(folder / "audit.yaml"), "--out", str(self.out)]
+        self._line = [sys.executable, "-c", start, "audit", str(folder / "audit.yaml"), "--out", str(self.out), *more]
         self._environment = environment_of(folder, url)
 
     def start(self) -> subprocess.Popen[str]:
