@@ -32,15 +32,15 @@ DEMO = Path(__file__).resolve().parent.parent / "demo"
 
 
 def timed_chunks() -> int:
-    """In a worker: from now on it adds up the seconds that it spends making batches."""
+    """In a worker: from now on it adds up the seconds that it spends making texts."""
     from auto_interventions.subjects.stored import StoredSubject
 
     complete = StoredSubject.complete
 
-    def timed(self: StoredSubject, batch: object) -> int:
+    def timed(self: StoredSubject, *given: object) -> int:
         started = time.perf_counter()
         try:
-            return complete(self, batch)  # pyright: ignore[reportArgumentType]
+            return complete(self, *given)  # pyright: ignore[reportArgumentType]
         finally:
             spent.append(time.perf_counter() - started)
 

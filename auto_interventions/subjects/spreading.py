@@ -71,11 +71,8 @@ def make_texts(side: Side, batches: Sequence[Sequence[Job]]) -> int:
     from auto_interventions.subjects.stored import StoredSubject
 
     subject = StoredSubject(side.opened(), side.role, side.sampling, store_here(side.store))
-    made = 0
-    for batch in batches:
-        go_on()
-        made += subject.complete(batch)
-    return made
+    go_on()
+    return subject.complete(batches, go_on)
 
 
 def score_texts(side: Side, prompt: Prompt, texts: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -136,11 +136,18 @@ class StoredSubject:
     def _likelihood_keys(self) -> ContentKeys:
         return ContentKeys("likelihood", LIKELIHOOD_VERSION, self.fingerprint)
 
-    def complete(self, batch: Sequence[Job]) -> int:
-        """Makes those texts of `batch` that are not in the store; how many."""
+    def complete(self, batches: Sequence[Sequence[Job]], between: Callable[[], None]) -> int:
+        """Makes those texts of `batches` that are not in the store; how many. `between` is called after each batch."""
+        missing = [rest for batch in batches if (rest := self._missing(batch))]
+        made = 0
+        for _, texts in self._subject.side_by_side(self._make, missing):
+            made += len(texts)
+            between()
+        return made
+
+    def _missing(self, batch: Sequence[Job]) -> list[Job]:
         found = self._store.get_many([self.key(job.prompt, job.sample) for job in batch])
-        missing = [job for job, value in zip(batch, found, strict=True) if value is None or self._unpack(job, value) is None]
-        return len(self._make(missing)) if missing else 0
+        return [job for job, value in zip(batch, found, strict=True) if value is None or self._unpack(job, value) is None]
 
     def _make(self, batch: Sequence[Job]) -> list[Generation]:
         texts = self._subject.run(batch)
