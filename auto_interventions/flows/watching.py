@@ -83,7 +83,7 @@ class PrefectObserver:
         self._stage, self._total, self._done = "starting", 0, 0
         self._reports: list[tuple[RoundReport, float | None]] = []
         self._drawn = time.monotonic()
-        self._ended = ""
+        self._ended, self._complete = "", False
 
     def stage(self, name: str, total: int | None = None) -> None:
         """See `Observer.stage`."""
@@ -122,7 +122,7 @@ class PrefectObserver:
         if not doing:
             counted = f", {self._done:,} of {self._total:,}" if self._total else ""
             doing = f"{self._stage}{counted}; {texts:,} texts so far, at most {where.config.sampling.max_texts:,}"
-        share = 1.0 if where.status in ("done", "stopped") else min(0.99, texts / where.config.sampling.max_texts)
+        share = 1.0 if self._complete else min(0.99, texts / where.config.sampling.max_texts)
         return showing.progress(where.config.name, share, doing)
 
     def concluded(self) -> None:
@@ -141,9 +141,9 @@ class PrefectObserver:
         for finding in held[:_MOST_LOGGED]:
             self._log.info("finding: %s", unlinked(showing.told_of(finding), 400))
         status = run.run.get("status")
-        where.status = str(status)  # taken whole from the store, it is done as well
         report = showing.address_of(path / "report.html") or path / "report.html"
         texts = (run.ledger.get("all") or {}).get("texts", 0)
+        self._complete = True
         self._ended = f"{status}: {len(held)} of {len(findings['findings'])} sentences hold"
         self._log.info("%s, %s texts; report: %s", self._ended, f"{texts:,}", report)
 
