@@ -175,8 +175,9 @@ class ClusteringConfig(Part):
     algorithm: Literal["kmeans", "hdbscan"] = "kmeans"
     """kmeans: every text lies in a cluster; hdbscan: clusters are where texts lie densely, and texts between them lie in none
     (docs/clustering.md)."""
-    backend: Literal["auto", "sklearn"] = "auto"
-    """Who computes it."""
+    backend: Literal["auto", "sklearn", "cuml"] = "auto"
+    """Who computes it: auto takes cuml where a GPU and cuML are there (`auto-interventions[gpu]`), else sklearn. The two find clusters of
+    the same quality, not the same clusters: an audit that is resumed on another machine names one."""
     clusters: Positive = 100
     """How many clusters (at most one for every five texts); hdbscan finds their number itself and keeps at most this many, the largest."""
 

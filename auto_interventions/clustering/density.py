@@ -1,9 +1,10 @@
-"""HDBSCAN (Campello, Moulavi & Sander 2013; scikit-learn's) that learns as texts come: clusters are where texts lie densely.
+"""HDBSCAN (Campello, Moulavi & Sander 2013) that learns as texts come: clusters are where texts lie densely.
 
-It looks at a bounded sample of all vectors learned, on at most `_AXES` principal components, and looks again when half as many again
-were learned: so the cost grows with the new vectors. Any vector belongs to the cluster of the sample's nearest vector if it lies within
-that cluster's reach, else to none. Clusters are the leaves of HDBSCAN's tree: its other rule ("eom") puts nearly all sentence embeddings
-into one. A cluster found again is the one it shares most of the sample with (Kuhn 1955), and keeps its row.
+scikit-learn's or cuML's (`backends`) looks at a bounded sample of all vectors learned, on at most `_AXES` principal components, and looks
+again when half as many again were learned: so the cost grows with the new vectors. Any vector belongs to the cluster of the sample's
+nearest vector if it lies within that cluster's reach, else to none. Clusters are the leaves of HDBSCAN's tree: its other rule ("eom")
+puts nearly all sentence embeddings into one. A cluster found again is the one it shares most of the sample with (Kuhn 1955), and keeps
+its row.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from auto_interventions.clustering.backends import Backend, Engine, chosen, engine_of
 from auto_interventions.clustering.partition import (
     NOT_LIVING,
     check_vectors,
@@ -69,6 +71,12 @@ class DensityPartition:
     sample: FloatMatrix
     keys: FloatArray
     learned: int
+    backend: Backend = "sklearn"
+
+    @property
+    def engine(self) -> Engine:
+        """What computes it."""
+        return engine_of(self.backend)
 
     @property
     def clusters(self) -> int:
@@ -78,15 +86,13 @@ class DensityPartition:
     def assign(self, vectors: FloatMatrix) -> IntArray:
         """See `Partition.assign`."""
         check_vectors(vectors, self.sample.shape[1])
-        labels = np.full(len(vectors), -1, dtype=np.int64)
         with one_thread():
-            for rows, block in distances_in_chunks(self._placed(vectors), self.look.places):
-                nearest = block.argmin(axis=1)
-                found = self.look.labels[nearest]
-                distance = np.sqrt(block[np.arange(len(block)), nearest])
-                within = (found >= 0) & (distance <= np.where(found >= 0, self.look.reach[found] if self.clusters else 0.0, -1.0))
-                labels[rows] = np.where(within, found, -1)
-        return labels
+            nearest, squares = self.engine.nearest(self._placed(vectors), self.look.places)
+        found = self.look.labels[nearest]
+        # The root in float32, as the reach was measured.
+        distance = np.sqrt(squares.astype(np.float32))
+        within = (found >= 0) & (distance <= np.where(found >= 0, self.look.reach[found] if self.clusters else 0.0, -1.0))
+        return np.where(within, found, -1)
 
     def nearest(self, vectors: FloatMatrix) -> tuple[IntArray, FloatArray]:
         """See `Partition.nearest`."""
@@ -101,17 +107,14 @@ class DensityPartition:
     def margin(self, vectors: FloatMatrix) -> FloatArray:
         """See `Partition.margin`; distances to the nearest member of the sample in each cluster, on the principal components."""
         check_vectors(vectors, self.sample.shape[1])
-        margins = np.zeros(len(vectors))
         members = np.flatnonzero(self.look.labels >= 0)
         members = members[np.argsort(self.look.labels[members], kind="stable")]
         present, starts = np.unique(self.look.labels[members], return_index=True)
-        if len(present) > 1:
-            with one_thread():
-                for rows, block in distances_in_chunks(self._placed(vectors), self.look.places[members]):
-                    by_cluster = np.minimum.reduceat(block, starts, axis=1)
-                    first, second = np.sqrt(np.partition(by_cluster, 1, axis=1)[:, :2].T.astype(np.float64))
-                    margins[rows] = closeness(first, second)
-        return margins
+        if len(present) < 2:
+            return np.zeros(len(vectors))
+        with one_thread():
+            first, second = self.engine.two_nearest_groups(self._placed(vectors), self.look.places[members], starts)
+        return closeness(np.sqrt(first), np.sqrt(second))
 
     def inertia(self, vectors: FloatMatrix) -> float:
         """See `Partition.inertia`."""
@@ -149,7 +152,7 @@ class DensityPartition:
         """After HDBSCAN on the sample as it is now; clusters found again keep their rows, new ones take empty or new rows."""
         mean, axes = _components(self.sample)
         places = np.ascontiguousarray((self.sample - mean) @ axes, dtype=np.float32)
-        found = _found(places, wanted)
+        found = _found(places, wanted, self.engine)
         rows = _rows(found, self.assign(self.sample), self.born)
         labels = np.where(found >= 0, rows[found] if len(rows) else -1, -1)
         count = max(self.clusters, int(rows.max(initial=-1)) + 1)
@@ -168,14 +171,15 @@ class DensityPartition:
         return np.asarray((np.asarray(vectors, dtype=np.float32) - self.look.mean) @ self.look.axes, dtype=np.float32)
 
 
-def hdbscan(vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray | None = None, backend: str = "auto") -> DensityPartition:
+def hdbscan(
+    vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray | None = None, backend: str = "sklearn"
+) -> DensityPartition:
     """A partition of `vectors` (n, dimension) by HDBSCAN into at most `clusters`, perhaps none; `weights` as in `Partition.learn`.
 
     Raises:
-        ClusteringError: no vectors, more clusters than vectors, vectors that are not finite, an unknown backend.
+        ClusteringError: no vectors, more clusters than vectors, vectors that are not finite, a backend that is not there.
     """
-    if backend not in ("auto", "sklearn"):
-        raise ClusteringError(f"`clustering.backend: {backend}` is not in this version; use `auto` or `sklearn`")
+    by = chosen(backend)
     check_vectors(vectors)
     if not len(vectors):
         raise ClusteringError("there are no texts to cluster; give the audit prompts that the models answer")
@@ -190,7 +194,7 @@ def hdbscan(vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray 
         np.zeros(dimension, np.float32), np.zeros((dimension, 1), np.float32), np.zeros((1, 1), np.float32), np.array([-1]), nothing, 0
     )
     with one_thread("sklearn.cluster"):
-        first = DensityPartition(none, nothing, zero, 0, blank, sample, keys, len(vectors)).looked_again(clusters)
+        first = DensityPartition(none, nothing, zero, 0, blank, sample, keys, len(vectors), by).looked_again(clusters)
     labels = first.assign(vectors)
     return replace(first, mass=np.bincount(labels[labels >= 0], weights=weights[labels >= 0], minlength=first.clusters))
 
@@ -218,16 +222,13 @@ def _components(sample: FloatMatrix) -> tuple[FloatMatrix, FloatMatrix]:
     return mean.astype(np.float32), np.ascontiguousarray(components[:, ::-1][:, :kept], dtype=np.float32)
 
 
-def _found(places: FloatMatrix, wanted: int) -> IntArray:
+def _found(places: FloatMatrix, wanted: int, engine: Engine) -> IntArray:
     """HDBSCAN's labels (s,) of the sample, −1 for none: at most `wanted` clusters, the largest, which comes first."""
-    from sklearn.cluster import HDBSCAN
-
     smallest = max(_SMALLEST, len(places) // (5 * wanted))
     if len(places) < 2 * _SMALLEST or not np.ptp(places, axis=0).any():
         return np.zeros(len(places), dtype=np.int64)  # too few to tell, or all alike: one cluster
     with one_thread("sklearn.cluster"):
-        model = HDBSCAN(min_cluster_size=smallest, min_samples=_NEIGHBOURS, cluster_selection_method="leaf", copy=True)  # pyright: ignore[reportArgumentType]
-        found = np.asarray(model.fit(places.astype(np.float64)).labels_, dtype=np.int64)
+        found = engine.dense(places, smallest, _NEIGHBOURS)
     sizes = np.bincount(found[found >= 0])
     order = np.argsort(-sizes, kind="stable")[:wanted]
     rank = np.full(len(sizes) + 1, -1, dtype=np.int64)  # the last one stands for "none"

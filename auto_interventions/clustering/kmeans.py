@@ -1,9 +1,9 @@
 """k-means that learns as texts come: the same bits for the same vectors and seed, and clusters that keep their rows.
 
 The first vectors start it: Lloyd's algorithm from k-means++ (Arthur & Vassilvitskii 2007). Later ones are learned in mini-batches
-(Sculley 2010) by scikit-learn's `MiniBatchKMeans.partial_fit`: each centroid is the weighted mean of all vectors that were ever assigned to
-it. New clusters are drawn from the new vectors as k-means++ would go on; a centroid that no text is nearest to any more is drawn anew.
-`polished` ends it with Lloyd's algorithm from where the centroids are.
+(Sculley 2010): each centroid is the weighted mean of all vectors that were ever assigned to it (scikit-learn's
+`MiniBatchKMeans.partial_fit`, and the same rule on a GPU: `backends`). New clusters are drawn from the new vectors as k-means++ would
+go on; a centroid that no text is nearest to any more is drawn anew. `polished` ends it with Lloyd's algorithm from where they are.
 
 The vectors of both models are clustered together, and nothing here knows which is whose.
 """
@@ -11,15 +11,15 @@ The vectors of both models are clustered together, and nothing here knows which 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from auto_interventions.clustering.partition import check_vectors, check_weights, closeness, distances_in_chunks, squared_distances
+from auto_interventions.clustering.backends import Backend, Engine, chosen, engine_of
+from auto_interventions.clustering.partition import check_vectors, check_weights, closeness
 from auto_interventions.clustering.swapping import swaps
 from auto_interventions.clustering.threads import one_thread
 from auto_interventions.errors import ClusteringError
-from auto_interventions.fingerprint import generator, seed_of
+from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray
 
 _START_LIMIT = 30_000  # vectors that start it; the others are learned in chunks
@@ -43,18 +43,25 @@ class KMeansPartition:
         mass: (clusters,) weight of the vectors learned in each.
         born: (clusters,) step at which each was born.
         step: how often it learned.
+        backend: who computes it.
     """
 
     centroids: FloatMatrix
     mass: FloatArray
     born: IntArray
     step: int = 0
+    backend: Backend = "sklearn"
 
     @staticmethod
-    def at(centroids: FloatMatrix) -> KMeansPartition:
+    def at(centroids: FloatMatrix, backend: Backend = "sklearn") -> KMeansPartition:
         """A partition by given centroids, that has learned nothing."""
-        count = len(centroids)
-        return KMeansPartition(np.ascontiguousarray(centroids, dtype=np.float32), np.zeros(count), np.zeros(count, dtype=np.int64))
+        count, born = len(centroids), np.zeros(len(centroids), dtype=np.int64)
+        return KMeansPartition(np.ascontiguousarray(centroids, dtype=np.float32), np.zeros(count), born, backend=backend)
+
+    @property
+    def engine(self) -> Engine:
+        """What computes it."""
+        return engine_of(self.backend)
 
     @property
     def clusters(self) -> int:
@@ -72,23 +79,17 @@ class KMeansPartition:
     def nearest(self, vectors: FloatMatrix) -> tuple[IntArray, FloatArray]:
         """See `Partition.nearest`: every vector lies in a cluster."""
         check_vectors(vectors, self.centroids.shape[1])
-        labels, distances = np.empty(len(vectors), dtype=np.int64), np.empty(len(vectors))
         with one_thread():
-            for rows, block in distances_in_chunks(vectors, self.centroids):
-                labels[rows] = block.argmin(axis=1)
-                distances[rows] = block[np.arange(len(block)), labels[rows]]
-        return labels, distances
+            return self.engine.nearest(vectors, self.centroids)
 
     def margin(self, vectors: FloatMatrix) -> FloatArray:
         """See `Partition.margin`; distances to centroids."""
         check_vectors(vectors, self.centroids.shape[1])
-        margins = np.zeros(len(vectors))
-        if self.clusters > 1:
-            with one_thread():
-                for rows, block in distances_in_chunks(vectors, self.centroids):
-                    first, second = np.sqrt(np.partition(block, 1, axis=1)[:, :2].T.astype(np.float64))
-                    margins[rows] = closeness(first, second)
-        return margins
+        if self.clusters < 2:
+            return np.zeros(len(vectors))
+        with one_thread():
+            _, first, second = self.engine.two_nearest(vectors, self.centroids)
+        return closeness(np.sqrt(first), np.sqrt(second))
 
     def inertia(self, vectors: FloatMatrix) -> float:
         """Mean squared distance of `vectors` to their centroids: lower is tighter."""
@@ -125,7 +126,7 @@ class KMeansPartition:
             if len(rows) * vectors.shape[1] * self.clusters <= _LLOYD_LIMIT:  # what is wrong with the partition shows on a sample too
                 some, own = np.asarray(vectors[rows], dtype=np.float32), weights[rows]
                 polished = polished._reborn(np.flatnonzero(polished.weighed(some, own).mass == 0), some, own, random)
-                polished = replace(polished, centroids=_lloyd(polished.centroids, some, own, iterations))
+                polished = replace(polished, centroids=self.engine.lloyd(polished.centroids, some, own, iterations))
                 polished = polished._swapped(some, own, _SWEEPS if thorough else 1, iterations)
             if len(rows) < len(vectors):
                 polished = replace(polished, centroids=_fitted(polished, vectors, weights, iterations, random))
@@ -135,12 +136,12 @@ class KMeansPartition:
         """After swaps that pay, each sweep followed by Lloyd's algorithm; a swapped cluster died, and one was born in its row."""
         best = self
         for _ in range(sweeps if self.clusters > 1 else 0):
-            removed, split, kept, new, inertia = swaps(best.centroids, vectors, weights)
+            removed, split, kept, new, inertia = swaps(best.centroids, vectors, weights, self.engine)
             if not len(removed):
                 break
             centroids, born = best.centroids.copy(), best.born.copy()
             centroids[split], centroids[removed], born[removed] = kept, new, self.step
-            moved = replace(best, centroids=_lloyd(centroids, vectors, weights, iterations), born=born)
+            moved = replace(best, centroids=self.engine.lloyd(centroids, vectors, weights, iterations), born=born)
             if not moved.nearest(vectors)[1] @ weights < (1 - _PAYS) * inertia:
                 break
             best = moved
@@ -159,7 +160,7 @@ class KMeansPartition:
     def _reborn(self, rows: IntArray, vectors: FloatMatrix, weights: FloatArray, random: np.random.Generator) -> KMeansPartition:
         """With new clusters in `rows`."""
         kept = np.delete(self.centroids, rows, axis=0)
-        new = _drawn(kept, vectors, weights, len(rows), random)
+        new = self.engine.drawn(kept, vectors, weights, len(rows), random)
         rows = rows[: len(new)]
         centroids, mass, born = self.centroids.copy(), self.mass.copy(), self.born.copy()
         centroids[rows], mass[rows], born[rows] = new, 0.0, self.step
@@ -167,7 +168,7 @@ class KMeansPartition:
 
     def _grown(self, vectors: FloatMatrix, weights: FloatArray, wanted: int, random: np.random.Generator) -> KMeansPartition:
         """With up to `wanted` clusters."""
-        new = _drawn(self.centroids, vectors, weights, wanted - self.clusters, random)
+        new = self.engine.drawn(self.centroids, vectors, weights, wanted - self.clusters, random)
         return replace(
             self,
             centroids=np.concatenate([self.centroids, new]),
@@ -177,7 +178,7 @@ class KMeansPartition:
 
 
 def kmeans(
-    vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray | None = None, iterations: int = 100, backend: str = "auto"
+    vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray | None = None, iterations: int = 100, backend: str = "sklearn"
 ) -> KMeansPartition:
     """A partition of `vectors` (n, dimension; float32, or a memory map of any float) into `clusters`, the largest first.
 
@@ -187,12 +188,12 @@ def kmeans(
     Args:
         weights: (n,) ≥ 0, undo unequal sampling; None: all alike.
         iterations: of Lloyd's algorithm at most.
+        backend: see `backends.chosen`; by default the one that every machine has.
 
     Raises:
-        ClusteringError: more clusters than vectors, no vectors, vectors that are not finite, an unknown backend.
+        ClusteringError: more clusters than vectors, no vectors, vectors that are not finite, a backend that is not there.
     """
-    if backend not in ("auto", "sklearn"):
-        raise ClusteringError(f"`clustering.backend: {backend}` is not in this version; use `auto` or `sklearn`")
+    by = chosen(backend)
     check_vectors(vectors)
     if not len(vectors):
         raise ClusteringError("there are no texts to cluster; give the audit prompts that the models answer")
@@ -202,33 +203,16 @@ def kmeans(
     with one_thread("sklearn.cluster"):
         distinct = _distinct(vectors, clusters)
         if distinct is not None:
-            return _largest_first(KMeansPartition.at(distinct).weighed(vectors, weights))
+            return _largest_first(KMeansPartition.at(distinct, by).weighed(vectors, weights))
         rows = _some(len(vectors), max(_START_LIMIT, _PER_CLUSTER * clusters), generator("kmeans start", seed, len(vectors)))
         whole = len(rows) == len(vectors)
         first = iterations if whole else min(iterations, _START_ITERATIONS)
-        started = KMeansPartition.at(_started(np.asarray(vectors[rows], dtype=np.float32), clusters, seed, weights[rows], first))
+        some = np.asarray(vectors[rows], dtype=np.float32)
+        starts = 10 if some.size * clusters < _MANY_STARTS_LIMIT else 1
+        started = KMeansPartition.at(engine_of(by).started(some, clusters, seed, weights[rows], first, starts), by)
         return _largest_first(
             started.weighed(vectors, weights) if whole else started.polished(vectors, seed, weights, iterations=iterations)
         )
-
-
-def _started(vectors: FloatMatrix, clusters: int, seed: int, weights: FloatArray, iterations: int) -> FloatMatrix:
-    from sklearn.cluster import KMeans
-
-    starts: Any = 10 if vectors.size * clusters < _MANY_STARTS_LIMIT else 1
-    random_state = seed_of("kmeans", seed) % 2**32
-    model = KMeans(n_clusters=clusters, random_state=random_state, init="k-means++", n_init=starts, max_iter=iterations, algorithm="lloyd")
-    model.fit(vectors, sample_weight=weights)
-    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
-
-
-def _lloyd(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray, iterations: int) -> FloatMatrix:
-    from sklearn.cluster import KMeans
-
-    start: dict[str, Any] = {"init": centroids, "n_init": 1}
-    model = KMeans(n_clusters=len(centroids), max_iter=iterations, algorithm="lloyd", **start)
-    model.fit(np.asarray(vectors, dtype=np.float32), sample_weight=weights)
-    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
 
 
 def _fitted(
@@ -236,7 +220,7 @@ def _fitted(
 ) -> FloatMatrix:
     """The centroids after Lloyd's algorithm on all `vectors`, or two passes of mini-batches where they are too many for it."""
     if vectors.size * partition.clusters <= _LLOYD_LIMIT:
-        return _lloyd(partition.centroids, vectors, weights, iterations)
+        return partition.engine.lloyd(partition.centroids, vectors, weights, iterations)
     for _ in range(_PASSES):
         fresh = replace(partition, mass=np.zeros(partition.clusters))
         partition = replace(partition, centroids=_mini_batches(fresh, vectors, weights, random))
@@ -249,41 +233,10 @@ def _some(count: int, most: int, random: np.random.Generator) -> IntArray:
 
 
 def _mini_batches(partition: KMeansPartition, vectors: FloatMatrix, weights: FloatArray, random: np.random.Generator) -> FloatMatrix:
-    """The centroids after `vectors`, in chunks in a random order of blocks.
-
-    The old centroids come first, each as a vector with the weight of all it stands for: so the running means go on where they were.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-
+    """The centroids after `vectors`, in chunks in a random order of blocks."""
     size = max(_CHUNK, 4 * partition.clusters)
-    start: dict[str, Any] = {"init": partition.centroids, "n_init": 1}
-    model = MiniBatchKMeans(n_clusters=partition.clusters, reassignment_ratio=0, compute_labels=False, **start)
-    model.partial_fit(partition.centroids, sample_weight=np.maximum(partition.mass, 1e-6))
-    for begin in random.permutation(np.arange(0, len(vectors), size)).tolist():
-        part = slice(begin, begin + size)
-        model.partial_fit(np.asarray(vectors[part], dtype=np.float32), sample_weight=weights[part])
-    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
-
-
-def _drawn(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray, count: int, random: np.random.Generator) -> FloatMatrix:
-    """At most `count` of `vectors`, drawn as k-means++ would go on from `centroids`; fewer where the vectors are used up.
-
-    Each is the best of a few that are drawn in proportion to their squared distance (greedy k-means++).
-    """
-    new = np.empty((0, centroids.shape[1]), dtype=np.float32)
-    if count <= 0:
-        return new
-    distances = KMeansPartition.at(centroids).nearest(vectors)[1] if len(centroids) else np.ones(len(vectors))
-    tries = 2 + int(np.log(len(centroids) + count))
-    while len(new) < count:
-        share = np.cumsum(weights * np.where(distances > 1e-9, distances, 0.0))
-        if not share[-1] > 0:
-            break
-        rows = np.minimum(np.searchsorted(share, random.random(tries) * share[-1], side="right"), len(vectors) - 1)
-        after = np.minimum(distances, squared_distances(np.asarray(vectors[rows], dtype=np.float32), vectors))
-        best = int(np.argmin(after @ weights))
-        new, distances = np.concatenate([new, np.asarray(vectors[rows[best : best + 1]], dtype=np.float32)]), after[best]
-    return new
+    begins = random.permutation(np.arange(0, len(vectors), size)).tolist()
+    return partition.engine.mini_batches(partition.centroids, partition.mass, vectors, weights, begins, size)
 
 
 def _distinct(vectors: FloatMatrix, clusters: int) -> FloatMatrix | None:

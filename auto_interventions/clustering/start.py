@@ -13,12 +13,12 @@ Algorithm = Literal["kmeans", "hdbscan"]
 
 
 def start_partition(
-    algorithm: Algorithm, vectors: FloatMatrix, wanted: int, seed: int, weights: FloatArray | None = None, backend: str = "auto"
+    algorithm: Algorithm, vectors: FloatMatrix, wanted: int, seed: int, weights: FloatArray | None = None, backend: str = "sklearn"
 ) -> Partition:
     """A partition made from the first `vectors` (n ≥ 1, dimension), of at most `wanted` ≤ n clusters, that can learn more.
 
     Raises:
-        ClusteringError: more clusters than vectors, no vectors, vectors that are not finite, an unknown backend.
+        ClusteringError: more clusters than vectors, no vectors, vectors that are not finite, a backend that is not there.
     """
     if algorithm == "hdbscan":
         return hdbscan(vectors, wanted, seed, weights, backend)

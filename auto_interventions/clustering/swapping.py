@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auto_interventions.clustering.partition import distances_in_chunks
+from auto_interventions.clustering.backends import Engine
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray
 
 _STEPS = 4  # of the power method, and of 2-means in a cluster
@@ -19,17 +19,20 @@ _WORTH = 1.05  # a split must gain so much more than the removal costs
 _AT_ONCE = 0.1  # of the clusters are swapped in a sweep at most
 
 
-def swaps(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray) -> tuple[IntArray, IntArray, FloatMatrix, FloatMatrix, float]:
+def swaps(
+    centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray, engine: Engine
+) -> tuple[IntArray, IntArray, FloatMatrix, FloatMatrix, float]:
     """Which centroids to move where.
 
     Args:
-        centroids: (k, d); vectors: (n, d) float32 with `weights` (n,).
+        centroids: (k ≥ 2, d); vectors: (n, d) float32 with `weights` (n,).
+        engine: who finds the nearest.
 
     Returns:
         (removed, split, kept, new, inertia): rows whose centroid goes (m,), rows that become two (m,), the centroids (m, d) of the
         larger half, which the split row keeps, and of the other, which the removed row gets; and Σ w d₁² as it is.
     """
-    labels, first, second = _two_nearest(centroids, vectors)
+    labels, first, second = engine.two_nearest(vectors, centroids)
     count = len(centroids)
     costs = np.bincount(labels, weights=weights * (second - first), minlength=count)
     gains = np.zeros(count)
@@ -50,15 +53,6 @@ def swaps(centroids: FloatMatrix, vectors: FloatMatrix, weights: FloatArray) -> 
         split.append(row)
     split_rows = np.array(split, dtype=np.int64)
     return np.array(removed, dtype=np.int64), split_rows, halves[0, split_rows], halves[1, split_rows], float(weights @ first)
-
-
-def _two_nearest(centroids: FloatMatrix, vectors: FloatMatrix) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Nearest centroid (n,) of each vector, and the squared distances (n,) to it and to the second nearest."""
-    labels, first, second = np.empty(len(vectors), dtype=np.int64), np.empty(len(vectors)), np.empty(len(vectors))
-    for rows, block in distances_in_chunks(vectors, centroids):
-        labels[rows] = block.argmin(axis=1)
-        first[rows], second[rows] = np.partition(block, 1, axis=1)[:, :2].T
-    return labels, first, second
 
 
 def _halved(vectors: FloatMatrix, weights: FloatArray) -> tuple[float, FloatMatrix]:

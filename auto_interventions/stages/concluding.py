@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from auto_interventions.clustering import living, silhouette
+from auto_interventions.clustering.backends import chosen
 from auto_interventions.hypotheses import themes_of
 from auto_interventions.stages.clustering import settle_on_all
 from auto_interventions.stages.examining import concluded
@@ -64,6 +65,7 @@ def _clustering(where: Workspace, places: Map) -> dict[str, object]:
     history = where.explore_state().history
     return {
         "algorithm": where.config.clustering.algorithm,
+        "backend": chosen(where.config.clustering.backend),
         "clusters": living(where.partition) if where.partition is not None else 0,
         "silhouette": silhouette(places.vectors, places.labels, where.config.sampling.seed) if len(places.vectors) else None,
         "stability": where.last_stability(),

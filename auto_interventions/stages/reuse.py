@@ -1,8 +1,9 @@
 """The same audit again: a finished run is taken from the store, whole.
 
 Its key holds whatever can change its files: the audit's settings (paths and names too: they are in the report), the contents of models,
-adapters, recorded texts and prompts, the encoder, the versions of the packages that compute, and every source file of this package, so
-that a changed helper can never serve a stale answer. Left out are the store and the budget; runs that a budget stopped are not kept.
+adapters, recorded texts and prompts, the encoder, who computes the clusters, the versions of the packages, and every source file of
+this package, so that a changed helper can never serve a stale answer. Left out are the store and the budget; runs that a budget
+stopped are not kept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from auto_interventions.clustering.backends import chosen
 from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import encoder_content
 from auto_interventions.errors import Interrupted
@@ -32,7 +34,8 @@ def run_key(config: AuditConfig) -> str:
     subjects = [subject_content(config.base, "base"), subject_content(config.intervention, "intervention")]
     prompts = file_fingerprint(Path(config.prompts.path)) if config.prompts.path is not None else None
     encoder = encoder_content(config.embedding)
-    content = [subjects, encoder, prompts, language_content(config), versions(), source_fingerprint()]
+    backend = chosen(config.clustering.backend)  # `auto` is another one on another machine
+    content = [subjects, encoder, prompts, language_content(config), backend, versions(), source_fingerprint()]
     return ContentKeys("run", RUN_VERSION, subjects[1], *content).of(identity(config))
 
 
