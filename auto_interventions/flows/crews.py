@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 GPU = "GPU"
-# Seconds without a single worker, after which nobody is thought to come.
-PATIENCE = 60.0
+# Seconds without a single worker, after which nobody is thought to come; and with workers of our own, which are started again.
+PATIENCE, PATIENCE_HERE = 60.0, 300.0
 _LOOK = 1.0  # seconds between two looks at whether anybody is there
 _ANSWER = 5.0  # seconds for a result that has ended to come here, before we look again
 _Required = tuple[str, Callable[..., Any], tuple[Any, ...]]
@@ -146,12 +146,14 @@ class DaskCrew:
             raise self._gone() from None
         if self._client.status not in ("running", "connecting"):
             raise self._gone()
-        if time.monotonic() - seen < PATIENCE:
+        patience = PATIENCE_HERE if self._local else PATIENCE
+        if time.monotonic() - seen < patience:
             return seen
         asked = " with the resource GPU" if self._resources else ""
+        fix = "start" if self._local else "start workers, then"
         raise Interrupted(
-            f"--runner {self._runner}: there has been no worker{asked} for {PATIENCE:.0f} seconds; start workers, then the same audit "
-            "again: what was done is saved"
+            f"--runner {self._runner}: there has been no worker{asked} for {patience:.0f} seconds; {fix} the same audit again: what was done "
+            "is saved"
         )
 
     def _result(self, future: Future[Any]) -> Any:
