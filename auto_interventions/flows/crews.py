@@ -152,8 +152,8 @@ class DaskCrew:
         asked = " with the resource GPU" if self._resources else ""
         fix = "start" if self._local else "start workers, then"
         raise Interrupted(
-            f"--runner {self._runner}: there has been no worker{asked} for {patience:.0f} seconds; {fix} the same audit again: what was done "
-            "is saved"
+            f"--runner {self._runner}: there has been no worker{asked} for {patience:.0f} seconds; {fix} the same audit again: what was "
+            "done is saved"
         )
 
     def _result(self, future: Future[Any]) -> Any:
