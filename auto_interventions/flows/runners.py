@@ -24,7 +24,7 @@ RUNNERS = "threads, dask, dask:N (N processes), dask-cuda (one process a GPU), o
 _LOCAL = re.compile(r"dask(?::([1-9]\d*))?")
 _ADDRESS = re.compile(r"(tcp|tls|ucx|ucxx|ws|wss)://[^/\s]+")
 _CONNECT = 15  # seconds for an address to answer
-_QUIET = ("distributed", "distributed.client", "tornado", "tornado.application", "bokeh")
+_QUIET = ("distributed", "distributed.client", "tornado", "tornado.application", "bokeh", "asyncio")
 # Results are counts, so memory is the models', which Dask can neither measure by itself nor spill; nobody looks at a dashboard.
 _WORKER: dict[str, Any] = {
     "threads_per_worker": 1,
