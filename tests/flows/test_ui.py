@@ -77,7 +77,7 @@ def watched(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Wa
 def artifacts_of(url: str, run: str) -> dict[str, dict[str, Any]]:
     """The artifacts of a flow run by the last word of their keys."""
     found = httpx.post(f"{url}/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [run]}}}).json()
-    return {artifact["key"].rsplit("-", 1)[1]: artifact for artifact in found}
+    return {artifact["key"].rsplit("-", 1)[1]: artifact for artifact in found if artifact["key"]}
 
 
 @pytest.fixture
