@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -138,9 +139,33 @@ def _pool(client: Any, wanted: Wanted) -> Made:
             raise ConfigError(f"--pool {wanted.pool}: is there and takes {there.type} workers; give another name, or --type {there.type}")
         return Made("work pool", wanted.pool, "as it was", wanted.type)
     known = {kind: about for package in client.read_worker_metadata().values() for kind, about in package.items()}
-    template = known[wanted.type]["default_base_job_configuration"]
+    template = with_gpus(wanted.type, known[wanted.type]["default_base_job_configuration"])
     client.create_work_pool(WorkPoolCreate(name=wanted.pool, type=wanted.type, base_job_template=template))
     return Made("work pool", wanted.pool, "made", wanted.type)
+
+
+def with_gpus(kind: PoolType, template: dict[str, Any]) -> dict[str, Any]:
+    """The server's job template of a pool, with the variables for GPUs and volumes that it lacks.
+
+    A template without them ignores such job variables silently: the run would start on a CPU.
+    """
+    template = deepcopy(template)
+    variables, job = template["variables"]["properties"], template["job_configuration"]
+    if kind == "docker" and "container_create_kwargs" not in variables:
+        about = "Further arguments of docker-py for the container: device_requests (GPUs), shm_size, working_dir."
+        variables["container_create_kwargs"] = {"title": "Container Create Kwargs", "type": "object", "description": about}
+        job["container_create_kwargs"] = "{{ container_create_kwargs }}"
+    if kind == "kubernetes" and "gpus" not in variables:
+        variables["gpus"] = {"title": "GPUs", "type": "integer", "description": "NVIDIA GPUs of the container (nvidia.com/gpu)."}
+        listed = {"type": "array", "items": {"type": "object"}}
+        variables["volumes"] = {"title": "Volumes", **listed, "description": "Volumes of the pod, as Kubernetes writes them."}
+        variables["volume_mounts"] = {"title": "Volume Mounts", **listed, "description": "Where the container has them."}
+        variables["working_dir"] = {"title": "Working Directory", "type": "string", "description": "Where relative paths begin."}
+        pod = job["job_manifest"]["spec"]["template"]["spec"]
+        pod["volumes"], container = "{{ volumes }}", pod["containers"][0]
+        container["volumeMounts"], container["workingDir"] = "{{ volume_mounts }}", "{{ working_dir }}"
+        container.setdefault("resources", {}).setdefault("limits", {})["nvidia.com/gpu"] = "{{ gpus }}"
+    return template
 
 
 def job_variables(entry: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:

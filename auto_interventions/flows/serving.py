@@ -41,11 +41,13 @@ def serve(host: str, reports_port: int, limit: int, tell: Callable[[str, str], N
     Raises:
         Interrupted: a port is taken, or the server does not answer.
     """
+    for asked in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first, unless told otherwise
+        signal.signal(asked, signal.default_int_handler)
     pages = Pages(Path("runs"), host, reports_port)
     # Flow runs are processes below this one, and inherit it.
     os.environ[REPORTS_URL] = pages.url
     try:
-        with named_or_started() as api:
+        with suppress(KeyboardInterrupt), named_or_started() as api:
             _serve(api, pages.url, limit, tell)
     finally:
         pages.stop()
@@ -77,8 +79,7 @@ def _serve(api: str, reports: str, limit: int, tell: Callable[[str, str], None])
     tell("Reports", reports)
     for deployment in served:
         tell("Deployment", deployment.full_name)
-    with suppress(KeyboardInterrupt):
-        prefect.serve(*served, print_starting_message=False, limit=limit)
+    prefect.serve(*served, print_starting_message=False, limit=limit)
 
 
 def _schedules(name: str, entry: Mapping[str, Any]) -> list[Any]:

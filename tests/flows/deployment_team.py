@@ -24,7 +24,7 @@ from .test_server import COMMAND, environment_of, wait_for
 
 SECRET = "sk-nobody-may-read-this"
 NAME = "TEAM_TEST_KEY"
-PATIENCE = 240
+PATIENCE = 400
 FLOWS = ("audit", "compare", "plant", "checkpoints", "resume")
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 # One Python less to start than the worker's own way; one test goes that way.
@@ -140,7 +140,7 @@ def worker(team: Team) -> Iterator[None]:
         yield
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(running.pid, signal.SIGTERM)
+            os.killpg(running.pid, signal.SIGKILL)  # asked politely it waits for the runs that wait for each other
         running.wait()
 
 

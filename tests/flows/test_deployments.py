@@ -14,7 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from auto_interventions.errors import ConfigError
+from auto_interventions.flows.deploying import PoolType, Wanted, deploy, find_prefect_file
 from auto_interventions.flows.events import FINDING, FINISHED, SIDE_EFFECT, events_of
 
 from .deployment_team import FLOWS, NAME, PATIENCE, SECRET, Team, process_of, when, worker
@@ -168,7 +171,8 @@ def test_a_validated_side_effect_reaches_the_webhook(team: Team) -> None:
     assert "/runs/told" in posted["text"]
 
 
-def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_can_be_gone_on_with(team: Team) -> None:
+@pytest.mark.timeout(1800)
+def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_goes_on(team: Team) -> None:
     file = team.audit_file("fragile")
     identifier = team.start("audit/process", {"audit_file": str(file)})
     for crash in (1, 2):
@@ -237,3 +241,24 @@ def test_no_secret_is_written_anywhere_that_people_look(team: Team) -> None:
     assert not [text[:200] for text in shown if SECRET in text]
     block = team.get("/block_types/slug/secret/block_documents/name/team-test-key?include_secrets=true")
     assert block["data"]["value"] == SECRET
+
+
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_other_pools_are_made_with_their_job_variables(team: Team, kind: PoolType) -> None:
+    """No engine and no cluster is here to run them; that the server takes them, and that their variables exist, is known."""
+    wanted = Wanted(f"{kind}-box", kind, image="registry/image:tag", environment={"KEY": "{{ prefect.blocks.secret.key }}"})
+    with temporary_settings({PREFECT_API_URL: team.url}):
+        made = deploy(find_prefect_file(), wanted)
+        again = deploy(find_prefect_file(), wanted)
+    assert [(one.kind, one.done) for one in made] == [("work pool", "made"), *[("deployment", "made")] * len(FLOWS)]
+    assert {one.done for one in again} == {"as it was"}
+    variables = team.deployment(f"audit/{kind}-box")["job_variables"]
+    assert variables["image"] == "registry/image:tag"
+    assert variables["env"]["KEY"] == "{{ prefect.blocks.secret.key }}"
+    template = team.get(f"/work_pools/{kind}-box")["base_job_template"]["variables"]["properties"]
+    assert set(variables) <= set(template)
+
+
+def test_a_pool_of_another_type_is_one_sentence(team: Team) -> None:
+    with temporary_settings({PREFECT_API_URL: team.url}), pytest.raises(ConfigError, match="is there and takes process workers"):
+        deploy(find_prefect_file(), Wanted("process", "docker"))

@@ -34,7 +34,7 @@ def served(folder: Path, url: str | None) -> Generator[dict[str, list[str]]]:
         yield told
     finally:
         running.send_signal(signal.SIGINT)
-        assert running.wait(90) == 0, (folder / "serve.log").read_text()
+        assert running.wait(180) == 0, (folder / "serve.log").read_text()
     assert "Traceback" not in (folder / "serve.log").read_text()
 
 
