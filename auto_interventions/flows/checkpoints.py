@@ -1,7 +1,7 @@
 """Every night: audits the checkpoints of a training run that no audit has seen yet, each against the same base.
 
-A checkpoint is a folder with a model (config.json) or an adapter (adapter_config.json) and its weights, or a hub revision of the audit file's
-changed model. One run folder each, below `out`. A folder whose weights are newer than its audit is audited again.
+A checkpoint is a folder with a model (config.json) or an adapter (adapter_config.json) and its weights, or a hub revision of the audit
+file's changed model. One run folder each, below `out`. A folder whose weights are newer than its audit is audited again.
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ def test_when_a_crashed_run_is_left_alone() -> None:
 def test_only_what_the_intent_did_not_ask_for_is_a_side_effect(opinion: dict[str, object], names: list[str]) -> None:
     held = {
         "id": "f1", "statement": "ends with a moral", "status": "validated", "more_in": "intervention", "difference": 0.5,
-        "beside": opinion, "base_rate": 0.0, "intervention_rate": 0.5, "interval": [0.4, 0.6], "log_e": 20.0, "e_value": 1e8, "check": "c", "strata": [],
+        "beside": opinion, "base_rate": 0.0, "intervention_rate": 0.5, "interval": [0.4, 0.6],
+        "log_e": 20.0, "e_value": 1e8, "check": "c", "strata": [],
     }  # fmt: skip
     rejected = {**held, "id": "f2", "status": "not validated"}
     findings = {
