@@ -59,7 +59,10 @@ class DaskCrew:
     def require(self, work: Callable[..., Any], *given: Any) -> dict[str, Any]:
         """See `Crew.require`."""
         self._required.append((uuid.uuid4().hex, work, given))
-        members = self._members()
+        seen = time.monotonic()
+        while not (members := self._members()):  # all of them are being started again
+            seen = self._look(seen)
+            time.sleep(_LOOK)
         futures = [
             self._client.submit(
                 do,
