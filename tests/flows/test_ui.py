@@ -172,7 +172,8 @@ def test_sentences_of_hostile_models_stay_words(page: Any, watched: Watched, gen
         board.show("findings", lambda: showing.findings_table(f"hostile {generation}", findings))
         board.close()
     for key, words in (("hostile-summary", "[p](http:"), (f"hostile-{generation}-findings", "(p)(http:")):
-        artifact = httpx.get(f"{watched.url}/artifacts/{key}/latest").json()
+        asked = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
+        artifact = httpx.post(f"{watched.url}/artifacts/filter", json=asked).json()[0]
         page.goto(watched.page(generation, f"artifacts/artifact/{artifact['id']}"))
         wait_for(lambda words=words: words in page.inner_text("body").replace("\u2060", ""), 60)
         page.wait_for_load_state("networkidle")
