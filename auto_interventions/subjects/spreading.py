@@ -17,6 +17,7 @@ from auto_interventions.residents import HERE
 from auto_interventions.stores.shared import store_here
 from auto_interventions.subjects.base import Job
 from auto_interventions.subjects.live import LiveSubject
+from auto_interventions.subjects.sources import check_model_files, folder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Side:
         return live
 
     def _checked(self) -> LiveSubject:
+        field = f"{self.role}.model"
+        check_model_files(folder_of(str(self.config.model), self.config.revision, field), field)
         live = LiveSubject(self.config, self.role, self.sampling)
         if live.fingerprint != self.fingerprint:
             raise SubjectError(
