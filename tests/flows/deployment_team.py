@@ -89,12 +89,12 @@ class Team:
         return path
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        answer = httpx.post(f"{self.url}{path}", json=body, timeout=30)
+        answer = httpx.post(f"{self.url}{path}", json=body, timeout=60)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.url}{path}", timeout=30).raise_for_status().json()
+        return httpx.get(f"{self.url}{path}", timeout=60).raise_for_status().json()
 
     def deployment(self, name: str) -> dict[str, Any]:
         return self.get(f"/deployments/name/{name}")
