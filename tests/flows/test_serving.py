@@ -34,7 +34,10 @@ def served(folder: Path, url: str | None) -> Generator[dict[str, list[str]]]:
         yield told
     finally:
         running.send_signal(signal.SIGINT)
-        assert running.wait(180) == 0, (folder / "serve.log").read_text()
+        try:
+            assert running.wait(180) == 0, (folder / "serve.log").read_text()
+        finally:
+            running.kill()  # where it would not end
     assert "Traceback" not in (folder / "serve.log").read_text()
 
 
