@@ -16,8 +16,9 @@ from auto_interventions.errors import Interrupted
 
 # A chunk is at most this share of a worker's part of the work, so that progress is told, and a cancelled run ends, within it.
 _SHARE = 8
-# Chunks of one call at most, about: each costs the scheduler a millisecond.
+# Chunks of one call at most, about, and at least so many for each worker where there are many: each costs the scheduler a millisecond.
 MOST_CHUNKS = 400
+_FOR_EACH = 64
 
 wanted: ContextVar[Callable[[], bool]] = ContextVar("wanted")
 """In a worker at a chunk: says whether anybody still waits for it."""
@@ -101,11 +102,12 @@ def cut(weights: Sequence[float], workers: int) -> list[list[int]]:
     """
     order = sorted(range(len(weights)), key=lambda place: -weights[place])
     left = total = float(sum(weights))
-    most = max(total / (_SHARE * workers), total / MOST_CHUNKS)
+    least = total / max(MOST_CHUNKS, _FOR_EACH * workers)
+    most = max(total / (_SHARE * workers), least)
     chunks: list[list[int]] = []
     begin = 0
     while begin < len(order):
-        room = max(min(most, left / (2 * workers)), total / MOST_CHUNKS)
+        room = max(min(most, left / (2 * workers)), least)
         end, taken = begin + 1, weights[order[begin]]
         while end < len(order) and taken + weights[order[end]] <= room:
             taken += weights[order[end]]
