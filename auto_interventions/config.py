@@ -180,6 +180,9 @@ class ClusteringConfig(Part):
     the same quality, not the same clusters: an audit that is resumed on another machine names one."""
     clusters: Positive = 100
     """How many clusters (at most one for every five texts); hdbscan finds their number itself and keeps at most this many, the largest."""
+    map: Literal["pca", "umap"] = "pca"
+    """Where texts lie on the report's map. pca: two principal components, the same on every machine; umap: neighbours lie together
+    (`auto-interventions[umap]`, or cuML on a GPU)."""
 
 
 class InferenceConfig(Part):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auto_interventions.clustering.backends import chosen
+from auto_interventions.clustering.umap import check_umap
 from auto_interventions.config import AuditConfig, SamplingConfig
 from auto_interventions.embedding import open_encoder
 from auto_interventions.errors import ChatError, ClusteringError, ConfigError, PromptError
@@ -36,7 +37,9 @@ def check_files(config: AuditConfig, folder: Path) -> None:
     """
     RunDirectory.check(folder, config)
     _check_sampling(config.sampling)
-    chosen(config.clustering.backend)
+    backend = chosen(config.clustering.backend)
+    if config.clustering.map == "umap":
+        check_umap(backend)
     for field, spec, _ in specs_of(config):
         try:
             parse_spec(spec)

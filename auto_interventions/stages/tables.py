@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auto_interventions.clustering import Projection, classified, cluster_shares, typical_words
+from auto_interventions.clustering.backends import chosen
+from auto_interventions.clustering.umap import umap_places
 from auto_interventions.confirming import capped_exp
 from auto_interventions.inference import e_bh
 from auto_interventions.records import FloatMatrix, Generation, IntArray
@@ -29,7 +31,13 @@ class Map:
         self.coordinates: FloatMatrix = np.zeros((0, 2), dtype=np.float32)
         if where.partition is not None and len(self.vectors):
             self.labels = where.partition.assign(self.vectors)
-            self.coordinates = Projection.fit(self.vectors).coordinates(self.vectors)
+            self.coordinates = _coordinates(where, self.vectors)
+
+
+def _coordinates(where: Workspace, vectors: FloatMatrix) -> FloatMatrix:
+    config = where.config.clustering
+    places = umap_places(vectors, where.config.sampling.seed, chosen(config.backend)) if config.map == "umap" else None
+    return Projection.fit(vectors).coordinates(vectors) if places is None else places
 
 
 def text_columns(where: Workspace, places: Map) -> Columns:

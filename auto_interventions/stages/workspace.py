@@ -42,7 +42,18 @@ from auto_interventions.stores import Store, open_store
 from auto_interventions.stores.shared import place_of
 from auto_interventions.subjects import Request, Subject, open_subject
 
-PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "scikit-learn", "numpy", "prefect")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "sentence-transformers",
+    "scikit-learn",
+    "numpy",
+    "prefect",
+    "cuml-cu12",
+    "cuml-cu13",
+    "umap-learn",
+)
 _open: dict[str, Workspace] = {}
 
 

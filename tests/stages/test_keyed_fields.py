@@ -62,6 +62,7 @@ ENTERS: dict[str, tuple[set[str], Any]] = {
     "clustering.algorithm": ({RUN}, "hdbscan"),
     "clustering.backend": ({RUN}, "sklearn"),
     "clustering.clusters": ({RUN}, 7),
+    "clustering.map": ({RUN}, "umap"),
     "hypotheses.limit": ({RUN}, 7),
     "hypotheses.own": ({RUN}, ({"phrase": ["once"]},)),
     "hypotheses.labeller": ({RUN}, "gemini:labeller"),
