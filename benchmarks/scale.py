@@ -55,14 +55,14 @@ class Job:
 class Constants:
     """Per unit. The first block is what this program measures; these are its last figures (docs/scale.md says when and where)."""
 
-    own_seconds: float = 0.30  # of CPU, per 1,000 texts: suspicion, allocation, clustering, bets
+    own_seconds: float = 0.27  # of CPU, per 1,000 texts: suspicion, allocation, clustering, bets
     own_growth: float = 0.0  # more of it per 1,000 texts for each million texts behind them
-    feature_seconds: float = 0.13  # of CPU, per 1,000 texts: words and form read off them
-    bytes_in_process: float = 3_000  # of a text with its pair and features, without its vector
-    bytes_of_text: float = 700  # in the embedded store
-    bytes_of_vector: float = 2_000
-    redis_bytes: float = 2_600  # of both
-    strata_seconds: float = 10.0  # of CPU, 1,000 strata of 10,000 prompts
+    feature_seconds: float = 0.15  # of CPU, per 1,000 texts: words and form read off them
+    bytes_in_process: float = 1_680  # of a text with its pair and features, without its vector
+    bytes_of_text: float = 459  # in the embedded store
+    bytes_of_vector: float = 1_940
+    redis_bytes: float = 2_217  # of both
+    strata_seconds: float = 12.7  # of CPU, 1,000 strata of 10,000 prompts
     # Not ours.
     tokens_a_second: tuple[float, float] = (3_000, 12_500)  # an 8B model on an H100: a third of the floor of 48 rows; vLLM as published
     bandwidth: float = 3.35e12  # bytes a second of an H100's memory (its data sheet)

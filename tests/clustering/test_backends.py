@@ -17,7 +17,9 @@ from auto_interventions.clustering.backends import chosen, cuda, detecting, engi
 from auto_interventions.clustering.backends.cpu import CpuEngine
 from auto_interventions.clustering.backends.detecting import too_old, why_no_cuml
 from auto_interventions.clustering.backends.device import Blocks, block_rows, stays
+from auto_interventions.config import AuditConfig
 from auto_interventions.errors import ClusteringError
+from auto_interventions.stages.checking import check_files
 from tests.clustering.host_device import HostDevice, HostEngine
 from tests.clustering.worlds import blobs
 
@@ -30,6 +32,28 @@ def test_without_a_gpu_auto_is_sklearn_and_cuml_says_what_is_missing() -> None:
     assert f"`clustering.backend: cuml` cannot be used here: {why_no_cuml()}." in str(told.value)
     assert "auto-interventions[gpu]" in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.skipif(why_no_cuml() is None and find_spec("umap") is not None, reason="both are here")
+def test_an_audit_that_wants_what_is_not_there_begins_with_nothing(tmp_path: Path) -> None:
+    """Not even the store is opened, and the prompts, which are missing too, are not looked at."""
+    asked = {"umap": "auto-interventions[umap]"} if find_spec("umap") is None and why_no_cuml() else {}
+    asked |= {"cuml": "auto-interventions[gpu]"} if why_no_cuml() else {}
+    for name, extra in asked.items():
+        clustering = {"map": "umap"} if name == "umap" else {"backend": "cuml"}
+        config = AuditConfig.model_validate(
+            {
+                "name": "none",
+                "base": {"model": "nowhere"},
+                "intervention": {"model": "nowhere"},
+                "prompts": {"path": str(tmp_path / "missing.txt")},
+                "store": str(tmp_path / "store"),
+                "clustering": clustering,
+            }
+        )
+        with pytest.raises(ClusteringError, match=re.escape(extra)):
+            check_files(config, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_package_without_a_gpu_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
