@@ -58,7 +58,7 @@ class Stack:
         own = self.address(name)
         text = re.sub(r"(?<![\w./-])/(work|audits|cache)(?![\w.-])", lambda found: str(self.folder(found[1])), text)
         text = re.sub(r"\b(127\.0\.0\.1|0\.0\.0\.0)\b", own, text)
-        text = re.sub(r"(^|=):(\d+)$", rf"\1{own}:\2", text)
+        text = re.sub(r"(^|=):(\d+)$", rf"\g<1>{own}:\g<2>", text)
         for other in self.services:
             text = re.sub(rf"(?<=//){other}(?=[:/])|(?<=@){other}(?=:)", self.address(other), text)
         return text
@@ -158,10 +158,10 @@ class Stack:
         subprocess.run([self.postgres / "createdb", *words, given["POSTGRES_DB"]], env=environment, check=True)
 
     def _redis(self, name: str, service: Mapping[str, Any]) -> None:
-        """The file's own line in the shell, which pipes the password in."""
+        """The file's own line in the shell, which writes the password into a file."""
         (data := self.home / name).mkdir()
         shell, flag, line = command_of(service)
-        self.launch(name, [shell, flag, f"{line.replace('--dir /data', f'--dir {data}')} --bind {self.address(name)}"])
+        self.launch(name, [shell, flag, f"{line.replace('/tmp/', '/data/').replace('/data', str(data))} --bind {self.address(name)}"])
         self.wait(name, lambda: self._answers(name))
 
     def _answers(self, name: str) -> bool:

@@ -85,6 +85,13 @@ def test_audit_ends_well_and_its_report_is_served(up: Stack, audited: dict[str, 
     assert "<html" in page.text
 
 
+def test_ui_is_there_though_the_packages_cannot_be_written_to(up: Stack) -> None:
+    settings = httpx.get(f"http://{up.address('server')}:4200/ui-settings", timeout=30).json()
+    assert settings["api_url"] == "/api", "wherever the browser reached it"
+    assert settings["available_uis"]
+    assert list(up.folder("cache").glob("prefect-ui/**/index.html"))
+
+
 def test_forms_propose_the_stack_s_own_workers_and_store(up: Stack, audited: dict[str, Any]) -> None:
     assert audited["parameters"]["runner"] == f"tcp://{up.address('dask-scheduler')}:8786"
     assert audited["parameters"]["overrides"] == [f"store=redis://{up.address('store')}:6379/0"]
