@@ -7,6 +7,7 @@ anywhere else, and a run that dies before it has begun counts too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -30,13 +31,19 @@ def resume(flow_run_id: UUID, at_most: Annotated[int, Field(ge=0)] = 3) -> State
     """
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(flow_run_id)
-        crashes = sum(state.type == StateType.CRASHED for state in client.read_flow_run_states(flow_run_id))
+        crashes = crashes_of(client.read_flow_run_states(flow_run_id))
         reason = why_not(run, crashes, at_most)
         if reason:
             return Completed(name="Left", message=f"{run.name}: {reason}", data=None)
         message = f"Started again after crash {crashes} (at most {at_most} times)"
         client.set_flow_run_state(flow_run_id, Scheduled(message=message), force=True)
     return Completed(message=f"{run.name}: {message[0].lower()}{message[1:]}", data=str(flow_run_id))
+
+
+def crashes_of(states: Sequence[State[Any]]) -> int:
+    """How often a flow run crashed; a crash that was noticed twice (by the worker, and by the silence of its heart) counts once."""
+    kinds = [state.type for state in sorted(states, key=lambda state: state.timestamp)]
+    return sum(kind == StateType.CRASHED != before for before, kind in zip([None, *kinds], kinds, strict=False))
 
 
 def why_not(run: FlowRun, crashes: int, at_most: int) -> str:

@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from auto_interventions.errors import Interrupted
 from auto_interventions.flows.bootstrap import automate
@@ -72,14 +73,25 @@ def _serve(api: str, reports: str, limit: int, tell: Callable[[str, str], None])
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
         )
-    for deployment in served:
-        deployment.apply()
-    automate(DEPLOYMENT, RESUME_AT_MOST, None)
-    tell("UI", api.removesuffix("/api"))
-    tell("Reports", reports)
-    for deployment in served:
-        tell("Deployment", deployment.full_name)
-    prefect.serve(*served, print_starting_message=False, limit=limit)
+    identifiers = [cast("UUID", deployment.apply()) for deployment in served]
+    try:
+        automate(DEPLOYMENT, RESUME_AT_MOST, None)
+        tell("UI", api.removesuffix("/api"))
+        tell("Reports", reports)
+        for deployment in served:
+            tell("Deployment", deployment.full_name)
+        prefect.serve(*served, print_starting_message=False, limit=limit)
+    finally:
+        _pause(identifiers)
+
+
+def _pause(identifiers: Sequence[UUID]) -> None:
+    """Nobody takes their scheduled runs any more. Prefect does this too, but not where it is ended while it starts."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client, suppress(Exception):  # the server may have ended first
+        for identifier in identifiers:
+            client.pause_deployment(identifier)
 
 
 def _schedules(name: str, entry: Mapping[str, Any]) -> list[Any]:

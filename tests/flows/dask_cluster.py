@@ -47,7 +47,13 @@ class Cluster:
         with (self._folder / "log").open("ab") as log:
             command = [*before, sys.executable, "-m", "dask", *words]
             running = subprocess.Popen(
-                command, env={**os.environ, **(environment or {})}, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                cwd=self._folder,  # `python -m` looks for packages there first
+                env={**os.environ, **(environment or {})},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         self._running.append(running)
         return running

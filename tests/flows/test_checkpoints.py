@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Completed, Crashed
+from prefect.states import Completed, Crashed, Pending, Running, Scheduled
 
 from auto_interventions.config import AuditConfig, PromptsConfig, SubjectConfig
 from auto_interventions.errors import ConfigError
 from auto_interventions.flows.checkpoints import Checkpoint, audited, found_checkpoints
 from auto_interventions.flows.events import FINDING, FINISHED, SIDE_EFFECT, events_of
-from auto_interventions.flows.resuming import why_not
+from auto_interventions.flows.resuming import crashes_of, why_not
 from auto_interventions.runs.directory import RUN_SCHEMA
 
 CONFIG = AuditConfig(
@@ -77,6 +77,12 @@ def test_when_a_crashed_run_is_left_alone() -> None:
     assert "crashed 2 times" in why_not(crashed, 2, 1)
     assert "not crashed any more" in why_not(crashed.model_copy(update={"state": Completed()}), 1, 1)
     assert "no deployment's" in why_not(crashed.model_copy(update={"deployment_id": None}), 1, 1)
+
+
+def test_a_crash_that_is_noticed_twice_counts_once() -> None:
+    assert crashes_of([]) == 0
+    states = [Pending(), Crashed(), Crashed(), Scheduled(), Running(), Crashed()]
+    assert crashes_of(states[::-1]) == 2
 
 
 @pytest.mark.parametrize(

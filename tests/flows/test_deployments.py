@@ -188,10 +188,11 @@ def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_goes_on(tea
         os.kill(process, signal.SIGKILL)
         when(lambda crash=crash: team.states(identifier).count("CRASHED") >= crash)
     # The second resume run sees that it was once already, and leaves it.
-    left = when(lambda: [one for one in resumes(team, identifier) if one["state_name"] == "Left"])[0]
-    assert "crashed 2 times, and is started again at most 1 times" in left["state"]["message"]
+    sentence = "crashed 2 times, and is started again at most 1 times"
+    assert when(lambda: [one for one in resumes(team, identifier) if sentence in (one["state"]["message"] or "")])
     assert team.run(identifier)["state_type"] == "CRASHED"
-    assert len(resumes(team, identifier)) == 2
+    # A crash may be noticed twice; then one of the two finds that it is mended.
+    assert sum("is not crashed any more" not in (one["state"]["message"] or "") for one in resumes(team, identifier)) == 2
     # By hand, as the UI's button Retry; then somebody cancels it.
     team.post(f"/flow_runs/{identifier}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True})
     when(lambda: at_work(team, identifier, 3))
