@@ -90,7 +90,7 @@ def test_a_configured_server_records_the_run(audit_file: Path, tmp_path: Path, s
     assert "surely" in done.stdout
     runs = httpx.post(f"{server}/flow_runs/filter", json={}).json()
     assert [(run["name"], run["state_type"]) for run in runs] == [("surely: texts → texts", "COMPLETED")]
-    wanted = {"prepare prompts", "explore 1: 20 texts of base", "explore 1: diverge", "confirm 1: judge", "conclude", "write report.html"}
+    wanted = {"prepare prompts", "explore 2: 20 texts of base", "explore 1: diverge", "confirm 1: judge", "conclude", "write report.html"}
 
     def recorded() -> bool:
         tasks = httpx.post(f"{server}/task_runs/filter", json={"limit": 200}).json()
