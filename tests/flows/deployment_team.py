@@ -20,7 +20,7 @@ import httpx
 import yaml
 
 from .faulty import settings
-from .test_server import COMMAND, environment_of, wait_for
+from .test_server import COMMAND, answered, environment_of, wait_for
 
 SECRET = "sk-nobody-may-read-this"
 NAME = "TEAM_TEST_KEY"
@@ -89,12 +89,12 @@ class Team:
         return path
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        answer = httpx.post(f"{self.url}{path}", json=body, timeout=60)
+        answer = answered("POST", f"{self.url}{path}", json=body)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.url}{path}", timeout=60).raise_for_status().json()
+        return answered("GET", f"{self.url}{path}").raise_for_status().json()
 
     def deployment(self, name: str) -> dict[str, Any]:
         return self.get(f"/deployments/name/{name}")

@@ -7,22 +7,24 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from .faulty import Command, findings, settings, spent
+from .test_server import answered
 
 
 def states(url: str, name: str) -> Counter[tuple[str, str]]:
     """(task, state) of all task runs of the newest flow run whose name begins with `name`."""
-    flows: list[dict[str, Any]] = httpx.post(
-        f"{url}/flow_runs/filter", json={"sort": "START_TIME_DESC", "flow_runs": {"name": {"like_": name}}}, timeout=30
+    flows: list[dict[str, Any]] = answered(
+        "POST", f"{url}/flow_runs/filter", json={"sort": "START_TIME_DESC", "flow_runs": {"name": {"like_": name}}}, timeout=30
     ).json()
-    tasks: list[dict[str, Any]] = httpx.post(
-        f"{url}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flows[0]["id"]]}}, "limit": 200}, timeout=30
+    tasks: list[dict[str, Any]] = answered(
+        "POST", f"{url}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flows[0]["id"]]}}, "limit": 200}, timeout=30
     ).json()
     kinds = {" texts of ": "generate", ": embed": "embed"}
-    return Counter((next((kind for part, kind in kinds.items() if part in task["name"]), task["name"]), task["state_name"]) for task in tasks)
+    return Counter(
+        (next((kind for part, kind in kinds.items() if part in task["name"]), task["name"]), task["state_name"]) for task in tasks
+    )
 
 
 def test_an_extended_audit_takes_cached_tasks_and_a_lost_store_is_filled_again(prefect_server: str, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -22,7 +21,7 @@ from auto_interventions.flows.events import FINDING, FINISHED, SIDE_EFFECT, even
 
 from .deployment_team import FLOWS, NAME, PATIENCE, SECRET, Team, process_of, when, worker
 from .faulty import REPOSITORY
-from .test_server import started_server
+from .test_server import answered, started_server
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds and kills processes by /proc"),
@@ -60,7 +59,7 @@ def nightly(team: Team) -> str:
     file = team.audit_file("training", intervention={"model": str(demo / "models" / "base")}, sampling=small)
     deployment = team.deployment("checkpoints/process")
     parameters = {"audit_file": str(file), "folder": str(kept), "at_most": 2}
-    httpx.patch(f"{team.url}/deployments/{deployment['id']}", json={"parameters": parameters}).raise_for_status()
+    answered("PATCH", f"{team.url}/deployments/{deployment['id']}", json={"parameters": parameters}).raise_for_status()
     schedule = {"schedule": {"interval": 30, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}, "active": True}
     return str(team.post(f"/deployments/{deployment['id']}/schedules", [schedule])[0]["id"])
 
@@ -101,7 +100,8 @@ def test_every_parameter_is_described_in_the_form(team: Team) -> None:
         assert "Args:" not in deployment["description"]
     order = team.deployment("checkpoints/process")["parameter_openapi_schema"]["properties"]["order"]
     assert order["enum"] == ["newest first", "oldest first"]
-    refused = httpx.post(
+    refused = answered(
+        "POST",
         f"{team.url}/deployments/{team.deployment('audit/process')['id']}/create_flow_run",
         json={"parameters": {"audit_file": "a.yaml", "dollars": -1}},
     )
@@ -136,7 +136,7 @@ def test_the_schedule_audits_checkpoints_that_nobody_saw(team: Team, nightly: st
         nights = when(lambda: over(2))
     finally:
         deployment = team.deployment("checkpoints/process")
-        httpx.delete(f"{team.url}/deployments/{deployment['id']}/schedules/{nightly}", timeout=60).raise_for_status()
+        answered("DELETE", f"{team.url}/deployments/{deployment['id']}/schedules/{nightly}").raise_for_status()
     assert all(one["auto_scheduled"] and one["name"] == "checkpoints of training" for one in nights)
     told = [one["state"]["message"].partition(". Runs:")[0] for one in nights[:2]]
     assert told == [

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from auto_interventions.flows import showing
@@ -21,7 +20,7 @@ from tests.report.making import make_run
 from tests.report.test_browser import browser
 
 from .faulty import Command
-from .test_server import wait_for
+from .test_server import answered, wait_for
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser"]
@@ -69,14 +68,14 @@ def watched(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Wa
         "store": str(folder / "store"),
     })  # fmt: skip
     assert command.audit()[0] == 0
-    runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={"flow_runs": {"name": {"like_": "Evil"}}}).json()
+    runs = answered("POST", f"{prefect_server}/flow_runs/filter", json={"flow_runs": {"name": {"like_": "Evil"}}}).json()
     assert len(runs) == 1
     return Watched(prefect_server, command.out, runs[0], artifacts_of(prefect_server, runs[0]["id"]))
 
 
 def artifacts_of(url: str, run: str) -> dict[str, dict[str, Any]]:
     """The artifacts of a flow run by the last word of their keys."""
-    found = httpx.post(f"{url}/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [run]}}}).json()
+    found = answered("POST", f"{url}/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [run]}}}).json()
     return {artifact["key"].rsplit("-", 1)[1]: artifact for artifact in found if artifact["key"]}
 
 
@@ -105,7 +104,7 @@ def see(page: Any, url: str, words: str) -> str:
 
 def test_the_log_says_what_a_person_needs_and_no_text(watched: Watched) -> None:
     asked = {"logs": {"flow_run_id": {"any_": [watched.run["id"]]}}, "limit": 200, "sort": "TIMESTAMP_ASC"}
-    said = [line["message"] for line in httpx.post(f"{watched.url}/logs/filter", json=asked).json()]
+    said = [line["message"] for line in answered("POST", f"{watched.url}/logs/filter", json=asked).json()]
     rounds = [line for line in said if line.startswith("explore round 1: ")]
     assert rounds[0] == "explore round 1: texts of the base: 20"
     assert any("evidence 10^" in line and "strata differ" in line for line in rounds)
@@ -173,7 +172,7 @@ def test_sentences_of_hostile_models_stay_words(page: Any, watched: Watched, gen
         board.close()
     for key, words in (("hostile-summary", "[p](http:"), (f"hostile-{generation}-findings", "(p)(http:")):
         asked = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
-        artifact = httpx.post(f"{watched.url}/artifacts/filter", json=asked).json()[0]
+        artifact = answered("POST", f"{watched.url}/artifacts/filter", json=asked).json()[0]
         page.goto(watched.page(generation, f"artifacts/artifact/{artifact['id']}"))
         wait_for(lambda words=words: words in page.inner_text("body").replace("\u2060", ""), 60)
         page.wait_for_load_state("networkidle")

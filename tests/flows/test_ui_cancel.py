@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from .faulty import Command, ended, held, settings, spent
-from .test_server import environment_of, wait_for
+from .test_server import answered, environment_of, wait_for
 
 SENTENCE = "error: the run was cancelled in Prefect; what was done is saved: start the same audit again to go on"
 LONG: dict[str, Any] = {"sampling": {"max_texts": 6_000, "initial": 4_000, "rounds": 2}}
@@ -22,12 +22,12 @@ LONG: dict[str, Any] = {"sampling": {"max_texts": 6_000, "initial": 4_000, "roun
 def newest(url: str, name: str) -> dict[str, Any]:
     """The newest flow run of that name."""
     asked = {"flow_runs": {"name": {"like_": name}}, "sort": "START_TIME_DESC", "limit": 1}
-    return httpx.post(f"{url}/flow_runs/filter", json=asked).json()[0]
+    return answered("POST", f"{url}/flow_runs/filter", json=asked).json()[0]
 
 
 def cancel(url: str, run: str) -> None:
     """As the button in the UI does."""
-    httpx.post(f"{url}/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
+    answered("POST", f"{url}/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
 
 
 def status(folder: Path) -> tuple[str, str]:
@@ -37,7 +37,7 @@ def status(folder: Path) -> tuple[str, str]:
 
 def logged(url: str, run: str) -> list[str]:
     asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200, "sort": "TIMESTAMP_ASC"}
-    return [line["message"] for line in httpx.post(f"{url}/logs/filter", json=asked).json()]
+    return [line["message"] for line in answered("POST", f"{url}/logs/filter", json=asked).json()]
 
 
 def test_the_command_ends_and_resumes(prefect_server: str, tmp_path: Path) -> None:
@@ -99,7 +99,8 @@ def test_a_run_that_prefect_started_ends_and_resumes(prefect_server: str, tmp_pa
         deployment = f"{prefect_server}/deployments/name/served/cancelled"
         wait_for(lambda: httpx.get(deployment).status_code == 200)
         given = {"parameters": {"audit_file": str(tmp_path / "audit.yaml"), "out": str(command.out)}}
-        run = httpx.post(f"{prefect_server}/deployments/{httpx.get(deployment).json()['id']}/create_flow_run", json=given).json()["id"]
+        served = answered("GET", deployment).json()["id"]
+        run = answered("POST", f"{prefect_server}/deployments/{served}/create_flow_run", json=given).json()["id"]
         wait_for(lambda: held(tmp_path / "store")["generation"] > 0, 240)
         cancel(prefect_server, run)
         wait_for(lambda: httpx.get(f"{prefect_server}/flow_runs/{run}").json()["state_type"] == "CANCELLED", 120)
