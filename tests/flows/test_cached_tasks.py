@@ -16,10 +16,10 @@ from .test_server import answered
 def states(url: str, name: str) -> Counter[tuple[str, str]]:
     """(task, state) of all task runs of the newest flow run whose name begins with `name`."""
     flows: list[dict[str, Any]] = answered(
-        "POST", f"{url}/flow_runs/filter", json={"sort": "START_TIME_DESC", "flow_runs": {"name": {"like_": name}}}, timeout=30
+        "POST", f"{url}/flow_runs/filter", json={"sort": "START_TIME_DESC", "flow_runs": {"name": {"like_": name}}}
     ).json()
     tasks: list[dict[str, Any]] = answered(
-        "POST", f"{url}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flows[0]["id"]]}}, "limit": 200}, timeout=30
+        "POST", f"{url}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flows[0]["id"]]}}, "limit": 200}
     ).json()
     kinds = {" texts of ": "generate", ": embed": "embed"}
     return Counter(
