@@ -145,13 +145,16 @@ def test_progress_rounds_and_findings(page: Any, watched: Watched, generation: s
 @pytest.mark.parametrize("which", ["summary", "evidence", "effects"])
 def test_pictures_show(page: Any, watched: Watched, generation: str, which: str) -> None:
     page.goto(watched.page(generation, f"artifacts/artifact/{watched.artifacts[which]['id']}"))
-    page.locator("img[src^='data:image/svg']").first.wait_for(timeout=60_000)
-    pictures = page.evaluate("[...document.querySelectorAll('img')].map(one => [one.naturalWidth, one.clientWidth, one.clientHeight])")
-    assert len(pictures) == (2 if which == "summary" else 1)
-    for natural, width, height in pictures:
-        assert natural > 400
-        assert width > 400
-        assert height > 60
+    wanted = 2 if which == "summary" else 1
+    page.wait_for_function(  # the page is drawn more than once while it loads
+        """wanted => {
+            const pictures = [...document.querySelectorAll("img")];
+            return pictures.length === wanted
+                && pictures.every(one => one.src.startsWith("data:image/svg") && one.naturalWidth > 400 && one.clientWidth > 400 && one.clientHeight > 60);
+        }""",
+        arg=wanted,
+        timeout=60_000,
+    )
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
