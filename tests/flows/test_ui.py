@@ -149,8 +149,8 @@ def test_pictures_show(page: Any, watched: Watched, generation: str, which: str)
     page.wait_for_function(  # the page is drawn more than once while it loads
         """wanted => {
             const pictures = [...document.querySelectorAll("img")];
-            return pictures.length === wanted
-                && pictures.every(one => one.src.startsWith("data:image/svg") && one.naturalWidth > 400 && one.clientWidth > 400 && one.clientHeight > 60);
+            const large = one => one.naturalWidth > 400 && one.clientWidth > 400 && one.clientHeight > 60;
+            return pictures.length === wanted && pictures.every(one => one.src.startsWith("data:image/svg") && large(one));
         }""",
         arg=wanted,
         timeout=60_000,
