@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -47,9 +47,7 @@ class TemporaryServer:
     """A Prefect server on a free port of this machine, that ends with this process, however that ends."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
@@ -70,16 +68,8 @@ class TemporaryServer:
         Raises:
             Interrupted: it does not.
         """
-        import httpx
-
-        deadline = time.monotonic() + STARTUP_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/health", timeout=5).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            time.sleep(0.1)
+        if comes_up(self.url, self._process):
+            return
         self._log.seek(0)
         reason = self._log.read().decode("utf-8", "replace").strip().splitlines()[-1:] or [f"no answer in {STARTUP_SECONDS} s"]
         raise Interrupted(
@@ -94,6 +84,26 @@ class TemporaryServer:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def comes_up(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether the server of `process` answers at `url` in good time."""
+    import httpx
+
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
+                return True
+        time.sleep(0.1)
+    return False
 
 
 class NamedServer:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from auto_interventions.errors import Interrupted
 from auto_interventions.flows.bootstrap import automate
 from auto_interventions.flows.deploying import described, entries, find_prefect_file, load, schedules_of
 from auto_interventions.flows.pages import Pages
-from auto_interventions.flows.server import SETTINGS, STARTUP_SECONDS
+from auto_interventions.flows.server import SETTINGS, comes_up, free_port
 from auto_interventions.flows.showing import REPORTS_URL
 
 DEPLOYMENT = "laptop"
@@ -126,12 +125,15 @@ def named_or_started() -> Generator[str]:
         NamedServer(named).wait()
         yield named
         return
-    port = PORT if _free(PORT) else _free_port()
+    port = PORT if _free(PORT) else free_port()
     url = f"http://127.0.0.1:{port}/api"
     process = _start(port)
     os.environ["PREFECT_API_URL"] = url
     try:
-        _wait(url, process)
+        if not comes_up(url, process):
+            raise Interrupted(
+                "Prefect's server did not start; run `prefect server start` to see why, then `auto-interventions serve` again"
+            )
         from prefect.settings import temporary_settings
 
         with temporary_settings({PREFECT_API_URL: url}):
@@ -150,24 +152,6 @@ def _start(port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    import httpx
-
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                return
-        time.sleep(0.2)
-    raise Interrupted("Prefect's server did not start; run `prefect server start` to see why, then `auto-interventions serve` again")
-
-
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
