@@ -92,10 +92,13 @@ def spread(crew: Crew, place: ChatPlace, template: str, requests: Sequence[ChatR
     weights = [
         sum(size_of(requests[number].messages) / _BYTES_A_TOKEN + requests[number].max_tokens for number in piece) for piece in pieces
     ]
-    own = [[number for piece in places for number in pieces[piece]] for places in cut(weights, crew.workers)]
+    parts = cut(weights, crew.workers)
+    own = [[number for piece in part for number in pieces[piece]] for part in parts]
     chunks = [
-        Chunk(make_replies, (place, template, [requests[number] for number in numbers]), float(len(numbers)), len(numbers))
-        for numbers in own
+        Chunk(
+            make_replies, (place, template, [requests[number] for number in numbers]), sum(weights[piece] for piece in part), len(numbers)
+        )
+        for part, numbers in zip(parts, own, strict=True)
     ]
     told: list[Asked] = crew.run(chunks)
     failures = {numbers[at]: failure for numbers, asked in zip(own, told, strict=True) for at, failure in asked.failures.items()}
