@@ -170,18 +170,12 @@ def sample_batch(
     """
     device = model.device
     rows, steps = uniforms.shape
-    run = _Run(model, prompts, steps)
-    numbers = sent(torch.from_numpy(np.ascontiguousarray(np.minimum(uniforms, BELOW_ONE).T)), device)
+    run, logits, numbers = _begun(model, prompts, row_prompts, uniforms)
     drawn = torch.zeros((steps, rows), dtype=torch.long, device=device)
     alive = torch.arange(rows, device=device)
     done = torch.zeros(rows, dtype=torch.bool, device=device)
-    logits = run.prefill()
     stop = _stop_table(stop_ids, logits.shape[-1])
     stops = sent(torch.from_numpy(stop), device)
-    if list(row_prompts) != list(range(len(prompts))):
-        where = sent(torch.tensor(list(row_prompts)), device)
-        run.select(where)
-        logits = logits[where]
     for step in range(steps):
         tokens = draw(logits, numbers[step], temperature, top_p)
         drawn[step, alive] = tokens
@@ -232,15 +226,9 @@ def sample_guided(
     """
     device = model.device
     rows, steps = uniforms.shape
-    run = _Run(model, prompts, steps)
-    numbers = sent(torch.from_numpy(np.ascontiguousarray(np.minimum(uniforms, BELOW_ONE).T)), device)
+    run, logits, numbers = _begun(model, prompts, row_prompts, uniforms)
     alive = list(range(rows))
     stops = frozenset(stop_ids)
-    logits = run.prefill()
-    if list(row_prompts) != list(range(len(prompts))):
-        where = sent(torch.tensor(list(row_prompts)), device)
-        run.select(where)
-        logits = logits[where]
     for step in range(steps):
         drawn = draw(logits, numbers[step], temperature, top_p)
         if bool(torch.isnan(logits).any()):
@@ -254,6 +242,20 @@ def sample_guided(
             run.select(where)
             alive, numbers, tokens = [alive[place] for place in left], numbers[:, where], [tokens[place] for place in left]
         logits = run.step(sent(torch.tensor(tokens), device))
+
+
+def _begun(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], row_prompts: Sequence[int], uniforms: NDArray[np.float32]
+) -> tuple[_Run, torch.Tensor, torch.Tensor]:
+    """A batch whose prompts were read: the run with its rows, their logits (rows, vocabulary), their random numbers (steps, rows)."""
+    run = _Run(model, prompts, uniforms.shape[1])
+    numbers = sent(torch.from_numpy(np.ascontiguousarray(np.minimum(uniforms, BELOW_ONE).T)), model.device)
+    logits = run.prefill()
+    if list(row_prompts) != list(range(len(prompts))):
+        where = sent(torch.tensor(list(row_prompts)), model.device)
+        run.select(where)
+        logits = logits[where]
+    return run, logits, numbers
 
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
