@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from auto_interventions.diffing.sampled import Sampled, common_pairs, same_order, share_texts
+from auto_interventions.diffing.sampled import Sampled, common_pairs, explored_prompts, same_order, share_texts
+from auto_interventions.errors import RunDirectoryError
 from auto_interventions.fingerprint import canonical_json
 from auto_interventions.inference import e_bh
 from auto_interventions.inference.betting import bet_many, log_e_values, start_log_wealth
@@ -109,8 +110,10 @@ def diff_runs(one: Run, other: Run, alpha: float | None = None) -> Diff:
     Raises:
         RunDirectoryError: a run that has not concluded, or that an earlier version made.
     """
-    first, second = Sampled.of(one), Sampled.of(other)
-    first, second = Sampled.of(one, second.explored), Sampled.of(other, first.explored)
+    for run in (one, other):
+        if not run.findings:
+            raise RunDirectoryError(f"{run.path}: has not concluded; start the same audit again to go on, then compare")
+    first, second = Sampled.of(one, explored_prompts(other)), Sampled.of(other, explored_prompts(one))
     level = min(float(run.findings["alpha"]) for run in (one, other)) if alpha is None else alpha
     entries = _union(one.findings["findings"], other.findings["findings"])
     findings = [finding for mine, theirs in entries if (finding := mine or theirs) is not None]
@@ -122,14 +125,13 @@ def diff_runs(one: Run, other: Run, alpha: float | None = None) -> Diff:
     compare = _Comparison(first, second, tables, common if paired else 0, not dependent, level / max(1, len(entries)))
     why = [_not_compared(entry, first, second, tables, row) for row, entry in enumerate(entries)]
     comparable = np.array([not reason for reason in why], dtype=np.bool_)
-    log_e = np.where(comparable, compare.log_e(payoffs), 0.0)
+    sizes = [compare.size(row, level) for row in range(len(entries))]
+    log_e = np.where(comparable, compare.log_e(payoffs, sizes), 0.0)
     passed = e_bh(log_e, level)
     chosen = int(passed.sum())
     within = e_by_level(chosen, len(entries), level) if chosen else level
-    changes = [
-        _change(entry, compare.size(row, within if passed[row] else level), float(log_e[row]), tables, row, bool(passed[row]), why[row])
-        for row, entry in enumerate(entries)
-    ]
+    told = [compare.size(row, within) if passed[row] else sizes[row] for row in range(len(entries))]
+    changes = [_change(entry, told[row], float(log_e[row]), tables, row, bool(passed[row]), why[row]) for row, entry in enumerate(entries)]
     changes.sort(key=lambda change: (KINDS.index(change.kind), -abs(change.difference), change.statement))
     how = "paired" if paired else "dependent" if dependent else "independent"
     return Diff(
@@ -156,13 +158,13 @@ class _Comparison:
     independent: bool
     aim: float
 
-    def log_e(self, payoffs: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """(H,) against "no change", from (H, N) payoffs of each run."""
+    def log_e(self, payoffs: tuple[FloatArray, FloatArray], sizes: Sequence[MeansApart]) -> FloatArray:
+        """(H,) against "no change", from (H, N) payoffs of each run, or the sizes where there are no pairs."""
         count = len(payoffs[0])
         if self.common:
             mine, theirs = common_pairs(self.one, self.other, self.common)
             return log_e_values(bet_many(start_log_wealth(count, two_sided=True), (payoffs[1][:, theirs] - payoffs[0][:, mine]) / 2))
-        return np.array([self.size(row, self.aim).log_e for row in range(count)])
+        return np.array([size.log_e for size in sizes])
 
     def size(self, row: int, alpha: float) -> MeansApart:
         """The difference of sentence number `row` in its means over prompts, its interval at level `alpha`."""

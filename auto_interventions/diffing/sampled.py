@@ -31,13 +31,11 @@ class Sampled:
 
     @staticmethod
     def of(run: Run, without: Collection[str] = ()) -> Sampled:
-        """The backbone of `run`, less the prompt ids `without`.
+        """The backbone of `run`, which has concluded, less the prompt ids `without`.
 
         Raises:
-            RunDirectoryError: it has not concluded, or was made by an earlier version.
+            RunDirectoryError: it was made by an earlier version.
         """
-        if not run.findings:
-            raise RunDirectoryError(f"{run.path}: has not concluded; start the same audit again to go on, then compare")
         texts = run.texts
         if "backbone" not in texts.columns:
             raise RunDirectoryError(
@@ -48,12 +46,6 @@ class Sampled:
         sides = [own[own["model"] == role].set_index(_PAIR)["text"] for role in ("base", "intervention")]
         pairs = pd.DataFrame({"base": sides[0], "intervention": sides[1]}).reindex(sides[0].index).dropna().reset_index()
         return Sampled(run, pairs)
-
-    @property
-    def explored(self) -> set[str]:
-        """Ids of the prompts that chose this run's sentences."""
-        texts = self.run.texts
-        return set(texts.loc[texts["pool"] == "explore", "prompt_id"])
 
     @cached_property
     def prompts(self) -> list[str]:
@@ -71,16 +63,15 @@ class Sampled:
 
         Sentences with a check are asked of the texts; others are looked up among the cheap judge's verdicts, if this run judged them.
         """
-        found = np.full((len(findings), len(self.pairs)), np.nan)
-        checked = [row for row, finding in enumerate(findings) if known_predicate(finding.get("check")) is not None]
-        if checked and len(self.pairs):
-            predicates = [known_predicate(findings[row].get("check")) for row in checked]
-            count = len(self.pairs)
-            shown = matrix([one for one in predicates if one is not None], [*self.pairs["base"], *self.pairs["intervention"]])
+        count = len(self.pairs)
+        found = np.full((len(findings), count), np.nan)
+        checks = {row: check for row, finding in enumerate(findings) if (check := known_predicate(finding.get("check"))) is not None}
+        if checks and count:
+            shown = matrix(list(checks.values()), [*self.pairs["base"], *self.pairs["intervention"]])
             scores = np.asarray(shown, dtype=np.float64)
-            found[checked] = scores[:, count:] - scores[:, :count]
+            found[list(checks)] = scores[:, count:] - scores[:, :count]
         for row, finding in enumerate(findings):
-            if row not in checked:
+            if row not in checks:
                 found[row] = self._judged(str(finding["statement"]))
         return found
 
@@ -109,6 +100,12 @@ class Sampled:
         scores = own.set_index(_PAIR)
         payoffs = (scores["cheap_intervention"] - scores["cheap_base"]).groupby(level=_PAIR).first()
         return payoffs.reindex(pd.MultiIndex.from_frame(self.pairs[_PAIR])).to_numpy(dtype=np.float64)
+
+
+def explored_prompts(run: Run) -> set[str]:
+    """Ids of the prompts that chose a run's sentences."""
+    texts = run.texts
+    return set(texts.loc[texts["pool"] == "explore", "prompt_id"])
 
 
 def share_texts(one: Sampled, other: Sampled) -> bool:
