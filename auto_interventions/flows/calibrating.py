@@ -32,7 +32,7 @@ def start_calibration(
         Interrupted: a service gave way, or a budget ended a control; starting again resumes.
     """
     folder = folder.resolve()
-    _check_folder(folder, nulls)
+    _check_folder(folder)
     check_files(config, folder / "forward")
     audits = {f"null-{number}": controlled(config, "null", folder, number) for number in range(1, nulls + 1)}
     if swap:
@@ -61,7 +61,7 @@ def _read(config: AuditConfig, nulls: Sequence[Run], forward: Run | None, swappe
         store.close()
 
 
-def _check_folder(folder: Path, nulls: int) -> None:
+def _check_folder(folder: Path) -> None:
     """A folder of ours: nothing in it but what a calibration writes."""
     ours = {"forward", "swapped", "calibration.json", "calibration.html", "swapped.parquet"}
     strange = (
