@@ -192,7 +192,7 @@ def main() -> None:
     texts = sum(request.samples for request in requests)
     sys.stdout.write(f"{texts} texts of {len(requests)} prompts, batches of {given.batch_tokens} tokens\n")
     efficiency(given.workers, requests, given.batch_tokens, given.repeats)
-    small = max(60, given.batch_tokens * len(requests) * samples // (1_000 * 136))  # about a thousand batches
+    small = texts * 136 // 1_000  # about a thousand batches: a row counts about 136 tokens, prompt and answer
     few, many = many_chunks(requests, small, given.repeats)
     sys.stdout.write(
         f"  batches of {small} tokens, each in a chunk of its own against few chunks: "
