@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -100,6 +101,12 @@ def _one(task: tuple[float, int]) -> Answer:
 
 def live(folder: Path, texts: int, steps: int, budget: int) -> list[Answer]:
     """Plants the demo's moral at five strengths on the demo's base, and audits each adapter."""
+    truth = planted(folder, texts, steps)
+    return [_audited(folder, truth, entry, budget) for entry in entries(truth)]
+
+
+def planted(folder: Path, texts: int, steps: int, strengths: Sequence[float] = STRENGTHS) -> Path:
+    """Plants the demo's moral on the demo's base at each of `strengths`; the file of what the adapters really show."""
     demo = yaml.safe_load((DEMO / "plant.yaml").read_text(encoding="utf-8"))
     moral = next(behaviour for behaviour in demo["behaviours"] if behaviour["id"] == "moral")
     plan = {
@@ -109,23 +116,27 @@ def live(folder: Path, texts: int, steps: int, budget: int) -> list[Answer]:
         "planting": {"texts": texts, "fit": {"steps": steps, "batch": 16, "learning_rate": 4.0e-3}},
         "measuring": {"samples_per_prompt": 4, "max_new_tokens": 64},
         "behaviours": [{**moral, "share": 0.8}],
-        "interventions": [{"name": "moral", "behaviours": ["moral"], "strengths": list(STRENGTHS)}],
+        "interventions": [{"name": "moral", "behaviours": ["moral"], "strengths": list(strengths)}],
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plant.yaml").write_text(yaml.safe_dump(plan), encoding="utf-8")
-    truth = plant(folder / "plant.yaml", progress=_told)
-    entries = yaml.safe_load(truth.read_text(encoding="utf-8"))["interventions"]
-    return [_audited(folder, truth, entry, budget) for entry in entries]
+    return plant(folder / "plant.yaml", progress=_told)
 
 
-def _audited(folder: Path, truth: Path, entry: dict[str, object], budget: int) -> Answer:
+def entries(truth: Path) -> list[dict[str, Any]]:
+    """The interventions of a file of truths, the weakest first."""
+    return yaml.safe_load(truth.read_text(encoding="utf-8"))["interventions"]
+
+
+def audit_of(folder: Path, entry: dict[str, Any], budget: int, seed: int = 0) -> Path:
+    """Audits one planted adapter live; gives the run directory."""
     config = AuditConfig.model_validate(
         {
-            "name": str(entry["name"]),
+            "name": f"{entry['name']}-{seed}" if seed else str(entry["name"]),
             "base": {"model": str(DEMO / "models" / "base")},
             "intervention": {"model": str(DEMO / "models" / "base"), "adapter": str(folder / str(entry["adapter"]))},
             "prompts": {"path": str(DEMO / "prompts.jsonl"), "strata": "given"},
-            "sampling": {"max_texts": budget, "initial": budget // 5, "per_round": budget // 10, "max_new_tokens": 64},
+            "sampling": {"max_texts": budget, "initial": budget // 5, "per_round": budget // 10, "max_new_tokens": 64, "seed": seed},
             "clustering": {"clusters": 20},
             "store": str(folder / "store"),
         }
@@ -133,6 +144,11 @@ def _audited(folder: Path, truth: Path, entry: dict[str, object], budget: int) -
     run = folder / "runs" / config.name
     with Workspace.create(config, run) as where:
         order(stages, where)
+    return run
+
+
+def _audited(folder: Path, truth: Path, entry: dict[str, Any], budget: int) -> Answer:
+    run = audit_of(folder, entry, budget)
     (recovery,) = score(run, truth).behaviours
     strength = float(str(entry.get("strength", 1.0)))
     return Answer(strength, recovery.true_difference, recovery.difference, recovery.interval, (int(recovery.covers or 0), 1))

@@ -29,14 +29,15 @@ from auto_interventions.subjects import Request, open_subject
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 
 
-def record(folder: Path, seed: int, prompts: list[dict[str, str]]) -> Path:
-    """One text of each side for each prompt, sampled with `seed`, as a recorded file."""
+def record(folder: Path, seed: int, prompts: list[dict[str, str]], adapter: Path | None = None) -> Path:
+    """One text of each side for each prompt, sampled with `seed`, as a recorded file. `adapter`: on the intervention's model."""
     sampling = SamplingConfig(seed=seed, max_new_tokens=64)
     requests = [Request(Prompt(row["prompt"], row["stratum"]), 0, 1) for row in prompts]
     path = folder / f"null-{seed}.jsonl"
     with path.open("w", encoding="utf-8") as stream:
         for role in ROLES:
-            subject = open_subject(SubjectConfig(model=str(DEMO / "models" / "base")), role, sampling, None)
+            changed = str(adapter) if adapter is not None and role == "intervention" else None
+            subject = open_subject(SubjectConfig(model=str(DEMO / "models" / "base"), adapter=changed), role, sampling, None)
             for text in subject.generate(requests):
                 row = {"model": role, "prompt": text.prompt.text, "text": text.text, "stratum": text.prompt.stratum}
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
