@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from auto_interventions.flows.markdown import cell, escaped
 from auto_interventions.report import wording
+from auto_interventions.report.markdown import cell, escaped
 from auto_interventions.stages.progress import RoundReport
 
 if TYPE_CHECKING:

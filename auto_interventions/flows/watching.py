@@ -29,9 +29,9 @@ from prefect.states import Cancelled as CancelledState
 from auto_interventions.errors import AutoInterventionsError, Cancelled
 from auto_interventions.flows import showing
 from auto_interventions.flows.boards import Board
-from auto_interventions.flows.markdown import unlinked
 from auto_interventions.flows.server import watched
 from auto_interventions.report import wording
+from auto_interventions.report.markdown import unlinked
 from auto_interventions.runs import load_run
 from auto_interventions.stages.progress import Observer, RoundReport
 from auto_interventions.stages.workspace import Workspace

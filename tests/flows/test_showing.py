@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from auto_interventions.flows import showing
-from auto_interventions.flows.markdown import cell, escaped, unlinked
 from auto_interventions.report import build_report
+from auto_interventions.report.markdown import cell, escaped, unlinked
 from auto_interventions.runs import load_run
 from auto_interventions.stages.progress import RoundReport
 from tests.report.judged import EVIL, judge_run

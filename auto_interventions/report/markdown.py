@@ -1,4 +1,4 @@
-"""Foreign text made safe for Prefect's UI, which renders Markdown, and in it HTML, wherever an artifact has words.
+"""Foreign text made safe wherever Markdown is rendered: exports, dataset cards, and Prefect’s UI, wherever an artifact has words.
 
 What a model or a prompt says may hold pictures (the browser would fetch them from a foreign host), links, tables, tags. Tried on both user
 interfaces of Prefect 3.8.8: the older one renders Markdown in descriptions and in the cells of tables, the newer one does not in cells;
