@@ -73,10 +73,10 @@ def quiet(diff: Diff) -> Quiet:
     )
 
 
-def same_models(folder: Path, pairs: int, budget: int, jobs: int) -> list[Quiet]:
+def same_models(folder: Path, pairs: int, prompts: int, budget: int, jobs: int) -> list[Quiet]:
     """Two comparisons for each of `pairs` pairs of audits: of one order of prompts, and of two."""
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(folder, pair, side, budget) for pair in range(pairs) for side in range(2)]
+    tasks = [(folder, pair, side, prompts, budget) for pair in range(pairs) for side in range(2)]
     runs: list[Path] = []
     with ProcessPoolExecutor(jobs) as pool:
         for run in pool.map(_recorded, tasks):
@@ -87,12 +87,12 @@ def same_models(folder: Path, pairs: int, budget: int, jobs: int) -> list[Quiet]
     return [quiet(diff_runs(loaded[one], loaded[other])) for one, other in met]
 
 
-def _recorded(task: tuple[Path, int, int, int]) -> Path:
+def _recorded(task: tuple[Path, int, int, int, int]) -> Path:
     """One audit of texts that nobody else has, its prompts in the pair's order."""
-    folder, pair, side, budget = task
+    folder, pair, side, count, budget = task
     torch.set_num_threads(1)
     name = f"same-{pair}-{'ab'[side]}"
-    prompts = [json.loads(line) for line in (DEMO / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+    prompts = [json.loads(line) for line in (DEMO / "prompts.jsonl").read_text(encoding="utf-8").splitlines()][:count]
     texts = record(folder, 2 * pair + side, prompts, DEMO / "adapters" / "mixed")
     config = AuditConfig.model_validate(
         {
@@ -199,6 +199,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diffs", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", choices=("same", "dose"))
     parser.add_argument("--pairs", type=int, default=10, help="of audits of the same models")
+    parser.add_argument("--prompts", type=int, default=1_600, help="of the demo's, for audits of the same models")
     parser.add_argument("--seeds", type=int, default=3, help="audits of each dose")
     parser.add_argument("--budget", type=int, default=2_000, help="texts of an audit at most")
     parser.add_argument("--texts", type=int, default=1_200, help="texts that planting rewrites")
@@ -210,7 +211,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as fresh:
         folder = (arguments.folder or Path(fresh)).resolve()
         if arguments.only != "dose":
-            found = same_models(folder / "same", arguments.pairs, arguments.budget, arguments.jobs)
+            found = same_models(folder / "same", arguments.pairs, arguments.prompts, arguments.budget, arguments.jobs)
             sys.stdout.write(quiet_table(found) + "\n")
             failed = sum(one.found for one in found) > 0.05 * sum(one.findings for one in found)
         if arguments.only != "same":
