@@ -11,10 +11,11 @@ import pandas as pd
 from auto_interventions.hypotheses import Predicate, known_predicate
 from auto_interventions.report import wording
 from auto_interventions.report.beside import Mark, Remark, mark, reasons, remarks
+from auto_interventions.report.choices import Choices, proposer
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 
 MOST_PAIRS = 5
-"""Example pairs of a finding; of the first findings `PAIRS_OPEN` stand open, of the others one."""
+"""Example pairs of a finding that need no script; of the first findings `PAIRS_OPEN` stand open, of the others one."""
 PAIRS_OPEN = 3
 AXIS = 180
 """Length of the axis of a stratum's difference, in pixels."""
@@ -23,7 +24,6 @@ _LONGEST_PROMPT = 700
 _LONGEST_SEARCHED = 100_000
 _JUDGES = {"predicate": "a check that a machine runs on the text"}
 _SOURCES = {"own": "your own hypothesis", "labeller": "proposed by a language model"}
-_PROPOSERS = {"own": "you", "labeller": "language model"}
 _LAYOUT_THEMES = ("Layout", "Markdown")
 
 
@@ -74,7 +74,8 @@ class PairView:
 @dataclass(frozen=True, slots=True)
 class Card:
     """A validated finding. `layout`: line breaks matter, so they are shown; `size_open`: its interval still holds 0, `size_known`: it does
-    not hold everything; `strength` is empty where a fixed-n test decided; `beside`: what else was looked at."""
+    not hold everything; `strength` is empty where a fixed-n test decided; `beside`: what else was looked at.
+    `source_key` and `clear_strata` are what the page's filters go by (`choices`)."""
 
     id: str
     often: str
@@ -95,9 +96,13 @@ class Card:
     source: str
     intent: Mark | None
     beside: list[Remark]
+    source_key: str
+    clear_strata: list[int]
 
 
-def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, str], alpha: float) -> Card:
+def card(
+    finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, str], alpha: float, choices: Choices, most_pairs: int = MOST_PAIRS
+) -> Card:
     """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role."""
     predicate = known_predicate(finding.get("check"))
     layout = _about_layout(finding.get("check"))
@@ -119,7 +124,7 @@ def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, s
         size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
         size_known=wording.size_known(finding),
         strata=stratum_rows(finding),
-        pairs=_pairs(finding, texts, predicate, labels),
+        pairs=_pairs(finding, texts, predicate, labels)[:most_pairs],
         also=[visible(also, 300) for also in finding.get("also") or ()],
         layout=layout,
         more_in=finding["more_in"],
@@ -128,6 +133,8 @@ def card(finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, s
         source=_source(finding.get("source", "")),
         intent=mark(finding),
         beside=remarks(finding, alpha),
+        source_key=choices.source_key(finding),
+        clear_strata=choices.clear_strata(finding),
     )
 
 
@@ -224,7 +231,7 @@ def _about_layout(check: Mapping[str, Any] | None) -> bool:
     return measure is not None and measure.theme in _LAYOUT_THEMES
 
 
-def rates(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def rates(findings: Sequence[Mapping[str, Any]], choices: Choices) -> list[dict[str, str]]:
     """Findings as rows of a table of text."""
     rows: list[dict[str, str]] = []
     for finding in findings:
@@ -235,7 +242,9 @@ def rates(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
                 "rates": wording.rates(finding),
                 "size": wording.size(finding),
                 "evidence": wording.proof(finding),
-                "source": _PROPOSERS.get(finding.get("source", ""), visible(finding.get("source", ""), 60)),
+                "source": proposer(finding),
+                "source_key": choices.source_key(finding),
+                "more_in": finding["more_in"],
             }
         )
     return rows

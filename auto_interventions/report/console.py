@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -11,6 +11,9 @@ from rich.text import Text
 
 from auto_interventions.report import wording
 from auto_interventions.report.plain import one_line
+
+if TYPE_CHECKING:
+    from auto_interventions.runs import Run
 
 # What was tested and did not hold: enough to see what was tried, the rest is in the report.
 _MOST_REJECTED = 5
@@ -23,6 +26,22 @@ def verdict_text(findings: Mapping[str, Any]) -> Text:
     """The verdict of an audit (the content of findings.json, {} while there is none), in two sentences."""
     verdict = wording.verdict(findings)
     return Text.assemble((one_line(verdict.headline, 600), _COLOURS.get(verdict.kind, "bold")), "\n", one_line(verdict.detail, 900))
+
+
+def audit_dict(run: Run) -> dict[str, object]:
+    """What `audit --json` prints: the answer, the findings as in findings.json, what was spent, where the rest is."""
+    verdict, path = wording.verdict(run.findings), run.path.resolve()
+    return {
+        "schema": "auto-interventions/audited@1",
+        "run": str(path),
+        "report": str(path / "report.html"),
+        "status": run.run.get("status"),
+        "stopped_because": run.run.get("stopped_because"),
+        "verdict": {"kind": verdict.kind, "headline": verdict.headline, "detail": verdict.detail},
+        "overall": run.findings.get("overall"),
+        "findings": run.findings.get("findings", []),
+        "spent": run.ledger.get("all"),
+    }
 
 
 def titled_table(title: str) -> Table:

@@ -153,13 +153,12 @@ def map_of_texts(points: Sequence[Row], landmarks: Sequence[Row]) -> Drawing | N
         return None
     alt = altair()
 
-    rows = [{**point, "hint": hint(point["text"])} for point in points]
+    rows = [{key: point[key] for key in ("x", "y", "model")} for point in points]  # what each says is the script's to show
     x, y = _plane(rows)
     kinds = ["base", "intervention"]
     encode = {
         "x": x,
         "y": y,
-        "description": "hint:N",
         "stroke": alt.Stroke("model:N", legend=None, scale=alt.Scale(domain=kinds, range=[BASE, INTERVENTION])),
         "fill": alt.Fill("model:N", legend=None, scale=alt.Scale(domain=kinds, range=["transparent", INTERVENTION])),
     }

@@ -1,12 +1,12 @@
 """report.html: one file that needs no network, made from the files of a run directory alone.
 
 Everything in it that a model or a user wrote is text: the template engine escapes all, control characters are made visible (`plain`), and a
-Content-Security-Policy forbids every script, request and form. The same directory gives the same page, byte for byte.
+Content-Security-Policy forbids every request, every form and every script but the page's own. The same directory gives the same page, byte for byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,19 @@ import pandas as pd
 
 from auto_interventions.records import ROLES
 from auto_interventions.report import banks, beside, cards, figures, judges, money, sections, sides, weights, wording
+from auto_interventions.report.choices import choices
 from auto_interventions.report.drawing import Drawing
+from auto_interventions.report.evidence import evidence
+from auto_interventions.report.method import method
 from auto_interventions.report.plain import one_line, visible
 from auto_interventions.report.rendering import render
 from auto_interventions.runs import Run, RunDirectory, load_run
 
 _DEFAULT_ALPHA = 0.05
+MOST_BYTES = 3_000_000
+"""Of the file: it is sent by mail and kept in supplements."""
+# (example pairs a finding, bytes of pairs to go through): the first that keeps the file small enough.
+_PLANS = ((cards.MOST_PAIRS, 1_400_000), (cards.MOST_PAIRS, 700_000), (2, 350_000), (1, 150_000), (0, 0))
 
 
 def build_report(run_directory: Path) -> Path:
@@ -30,18 +37,34 @@ def build_report(run_directory: Path) -> Path:
         Interrupted: the file cannot be written.
     """
     run = load_run(run_directory)
-    RunDirectory(run_directory).write_text("report.html", render("report.html.j2", _context(run)))
+    context = _context(run)
+    page = ""
+    for most_pairs, most_bytes in _PLANS:
+        page = render("report.html.j2", {**context, **_pairs(run, context, most_pairs, most_bytes)})
+        if len(page.encode()) <= MOST_BYTES:
+            break
+    RunDirectory(run_directory).write_text("report.html", page)
     return run_directory / "report.html"
 
 
+def _pairs(run: Run, context: Mapping[str, Any], most_pairs: int, most_bytes: int) -> dict[str, Any]:
+    """The findings' cards with `most_pairs` example pairs each, and the pairs to go through: all that grows with texts."""
+    held, texts = wording.validated(run.findings), context["texts"]
+    return {
+        "cards": [cards.card(one, texts, context["labels"], context["alpha"], context["choices"], most_pairs) for one in held],
+        "evidence": evidence(run, texts, held, most_bytes),
+    }
+
+
 def _context(run: Run) -> dict[str, Any]:
-    """All that the template shows."""
+    """All that the template shows but cards and pairs."""
     findings = run.findings
     alpha = float(findings.get("alpha") or ((run.run.get("config") or {}).get("inference") or {}).get("alpha") or _DEFAULT_ALPHA)
     held = wording.validated(findings)
     texts = _table(run, "texts")
     labels = {role: one_line(findings.get(role) or run.run.get(role) or role, 60) for role in ROLES}
     verdict = wording.verdict(findings)
+    offered = choices(findings.get("findings") or ())
     return {
         "name": one_line(run.run.get("name", "audit"), 120),
         "labels": labels,
@@ -53,9 +76,11 @@ def _context(run: Run) -> dict[str, Any]:
         "alpha": alpha,
         "level": wording.level(alpha),
         "effects": _both(lambda narrow: figures.effects(held, alpha, narrow=narrow)),
-        "cards": [cards.card(finding, texts, labels, alpha) for finding in held],
+        "texts": texts,
+        "choices": offered,
         "pairs_open": cards.PAIRS_OPEN,
-        "rejected": cards.rates(_rejected(findings)),
+        "rejected": cards.rates(_rejected(findings), offered),
+        "method": method(run, alpha),
         "words": beside.words_of(held),
         "published": beside.published(findings.get("findings") or ()),
         "judging": judges.judging(run.run),
@@ -84,6 +109,7 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
     names = sections.stratum_names(table)
     return {
         "map": figures.map_of_texts(points, sections.landmarks(clusters)),
+        "map_data": sections.readable(points),
         "map_points": len(points),
         "map_of": int(texts["x"].notna().sum()) if not texts.empty else 0,
         "strata": strata,

@@ -6,6 +6,7 @@ overrides, zero-width and control characters, lone surrogates, towers of combini
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -29,17 +30,20 @@ _UNSEEN = (
 _SPECIAL = re.compile(
     f"(?P<newline>\r?\n)|(?P<control>[{_UNSEEN}]+|[\ufe00-\ufe0f]{{2,}}|[\u0300-\u036f\u0483-\u0489\u1dc0-\u1dff\u20d0-\u20ff]{{5,}})"
 )
+_UNSEEN_ONE = re.compile(f"[{_UNSEEN}]")
 _JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a text: what is shown, how, and a hint for the one who points at it. `marked`: it lies in what matters."""
+    """A part of a text: what is shown, how, and a hint for the one who points at it. `marked`: it lies in what matters; `at`: where it
+    begins in the text as it was."""
 
     text: str
     kind: PieceKind
     hint: str = ""
     marked: bool = False
+    at: int = 0
 
 
 def pieces(text: str, spans: Sequence[Span] = (), longest: int = LONGEST) -> list[Piece]:
@@ -50,16 +54,16 @@ def pieces(text: str, spans: Sequence[Span] = (), longest: int = LONGEST) -> lis
     end = 0
     for start, stop in _windows(len(text), merged, longest):
         if start > end:
-            shown.append(_gap(start - end))
+            shown.append(_gap(start - end, end))
         for piece in _cut(text, start, stop, merged):
             if piece.kind == "control":
                 controls += 1
                 if controls > _MOST_CONTROLS:  # a wall of them says no more than the first
-                    piece = Piece("�", "plain", marked=piece.marked)
+                    piece = Piece("�", "plain", marked=piece.marked, at=piece.at)
             shown.append(piece)
         end = stop
     if end < len(text):
-        shown.append(_gap(len(text) - end))
+        shown.append(_gap(len(text) - end, end))
     return shown
 
 
@@ -78,6 +82,24 @@ def visible(text: object, longest: int = 100_000) -> str:
     return shown if len(str(text)) <= longest else shown + "…"
 
 
+def gated(text: str) -> str:
+    """`text` without a character that could do more than be seen: for the last step before a terminal, whose layout is made by then.
+
+    >>> gated("a\\x1b[31mb\\n")
+    'a�[31mb\\n'
+    """
+    return _SPECIAL.sub(lambda match: "\n" if match["newline"] else match[0] if _joins(match) else "�", text)
+
+
+def escaped_json(text: str) -> str:
+    """JSON `text` in which characters that cannot be seen are JSON's own escapes; it means the same, as they only occur inside strings.
+
+    >>> escaped_json('"a\\x9b"')
+    '"a\\\\u009b"'
+    """
+    return _UNSEEN_ONE.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
 def _cut(text: str, start: int, stop: int, spans: Sequence[Span]) -> Iterator[Piece]:
     """The pieces of text[start:stop]."""
     position = start
@@ -87,22 +109,22 @@ def _cut(text: str, start: int, stop: int, spans: Sequence[Span]) -> Iterator[Pi
             if _joins(match):
                 continue
             if match.start() > position:
-                yield _words(text[position : match.start()], marked)
+                yield _words(text[position : match.start()], marked, position)
             if match["newline"]:
-                yield Piece("\n", "newline", marked=marked)
+                yield Piece("\n", "newline", marked=marked, at=match.start())
             else:
-                yield Piece(_code(match[0]), "control", _name(match[0]), marked)
+                yield Piece(_code(match[0]), "control", _name(match[0]), marked, match.start())
             position = match.end()
         if position < right:
-            yield _words(text[position:right], marked)
+            yield _words(text[position:right], marked, position)
 
 
-def _words(text: str, marked: bool) -> Piece:
-    return Piece(text, "mark" if marked else "plain", marked=marked)
+def _words(text: str, marked: bool, at: int) -> Piece:
+    return Piece(text, "mark" if marked else "plain", marked=marked, at=at)
 
 
-def _gap(left_out: int) -> Piece:
-    return Piece(f"… {left_out:,} characters left out …", "gap")
+def _gap(left_out: int, at: int) -> Piece:
+    return Piece(f"… {left_out:,} characters left out …", "gap", at=at)
 
 
 def _segments(start: int, stop: int, spans: Sequence[Span]) -> Iterator[tuple[int, int, bool]]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from markupsafe import Markup
 
 from auto_interventions.fingerprint import generator
 from auto_interventions.report import wording
 from auto_interventions.report.plain import one_line, visible
+from auto_interventions.report.rendering import safe_json
 from auto_interventions.runs import Run
 
 MOST_POINTS = 1_500
@@ -24,7 +26,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def points(texts: pd.DataFrame, name: str) -> list[dict[str, Any]]:
-    """A seeded sample of the embedded texts for the map, half of each model: {x, y, model, text}."""
+    """A seeded sample of the embedded texts for the map: {x, y, model, prompt, text}, the last two as one line each."""
     if texts.empty:
         return []
     placed = texts[texts["x"].notna() & texts["y"].notna()]
@@ -32,13 +34,20 @@ def points(texts: pd.DataFrame, name: str) -> list[dict[str, Any]]:
         chosen = sorted(generator("report", "map", name).permutation(len(placed))[:MOST_POINTS].tolist())
         placed = placed.iloc[chosen]
     return [
-        {"x": round(float(row.x), 3), "y": round(float(row.y), 3), "model": str(row.model), "text": _tooltip(row)}  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+        {
+            "x": round(float(row.x), 3),  # pyright: ignore[reportArgumentType]
+            "y": round(float(row.y), 3),  # pyright: ignore[reportArgumentType]
+            "model": str(row.model),
+            "prompt": one_line(row.prompt, 100),
+            "text": one_line(row.text, 220),
+        }
         for row in placed.itertuples()
     ]
 
 
-def _tooltip(row: Any) -> str:
-    return f"{row.model} · {one_line(row.prompt, 60)} → {one_line(row.text, 120)}"
+def readable(points: Sequence[Mapping[str, Any]]) -> Markup:
+    """What the map's script reads beside a point, in the order of the points: [1 if the intervention's, prompt, text]."""
+    return safe_json([[int(point["model"] == "intervention"), point["prompt"], point["text"]] for point in points])
 
 
 def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
+        self.standing: list[str] = []  # tags without those that a script copies
         self.words: list[str] = []
         self.marks: list[str] = []
         self._open: list[str] = []
@@ -45,13 +46,15 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {key: value or "" for key, value in attrs}))
         self._open.append(tag)
+        if "template" not in self._open:
+            self.standing.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         while self._open and self._open.pop() != tag:
             pass
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
+        if not {"style", "script", "template"} & set(self._open):
             self.words.append(data)
         if self._open and self._open[-1] == "mark":
             self.marks.append(data)
@@ -78,16 +81,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def test_nothing_in_it_can_run_or_call(built: Callable[[str], Path], kind: str) -> None:
     html = built(kind).read_text(encoding="utf-8")
     page = Page(html)
-    assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "link", "object", "embed", "form", "base", "foreignobject"}
+    assert not {tag for tag, _ in page.tags} & {"img", "iframe", "link", "object", "embed", "form", "base", "foreignobject"}
     for tag, attributes in page.tags:
         assert not [key for key in attributes if key.startswith("on") or key in ("src", "srcset", "style", "action")], tag
         for key in ("href", "xlink:href"):
             assert attributes.get(key, "#").startswith("#")
-    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
-    assert style
-    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    kinds = [attributes.get("type", "") for tag, attributes in page.tags if tag == "script"]
+    assert kinds.count("") == 1
+    assert set(kinds) <= {"", "application/json"}
     policy = next(attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy")
-    assert f"'sha256-{digest}'" in policy
+    for element in ("style", "script"):
+        own = re.search(f"<{element}>(.*?)</{element}>", html, re.DOTALL)
+        assert own
+        digest = base64.b64encode(hashlib.sha256(own[1].encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert not re.search(r"url\(\s*['\"]?(?!#)", html)
@@ -103,7 +110,7 @@ def test_structure(built: Callable[[str], Path], kind: str) -> None:
     for _, attributes in page.tags:
         for key in ("aria-labelledby",):
             assert set(attributes.get(key, "").split()) <= set(ids)
-    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    levels = [int(tag[1]) for tag in page.standing if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     assert all(attributes.get("role") == "img" or attributes.get("aria-hidden") for tag, attributes in page.tags if tag == "svg")
@@ -131,7 +138,7 @@ def test_pairs_are_of_one_prompt_and_what_matters_is_marked(built: Callable[[str
     assert {mark.lower() for mark in page.marks if mark.strip()} == {"moral", "dragon", "lighthouse", "lighthouses"}
     first = html.index('class="side base"')
     assert html.index('class="pair"') < first < html.index('class="side intervention"')
-    assert html.count('class="pair"') == 4 * 5
+    assert html.count('class="pair"') == 4 * 5 + 1  # and the blank one that the script copies
     assert 'class="nl"><span aria-hidden="true">⏎</span>\n</mark>' in html
 
 
@@ -157,7 +164,8 @@ def test_hostile_names_and_statements(tmp_path: Path) -> None:
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "findings.json").write_text(json.dumps(findings))
     html = build_report(folder).read_text(encoding="utf-8")
-    assert "<script" not in html
+    assert [dict(attributes).get("type", "ours") for tag, attributes in Page(html).tags if tag == "script"] == ["application/json", "ours"]
+    assert "<script>alert" not in html
     assert "\u202e" not in html
     assert "{{ x }}" in html
 
@@ -225,8 +233,8 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_text_has_contrast_enough(theme: int) -> None:
-    blocks = re.findall(r":root \{(.*?)\}", CSS.read_text(encoding="utf-8"), re.DOTALL)
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", blocks[theme]))
+    found = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", CSS.read_text(encoding="utf-8"))
+    colours = {name: both[theme] for name, *both in found}
     pairs = [(ink, ground) for ink in ("ink", "quiet", "base", "intervention") for ground in ("paper", "raised", "faint")]
     for ink, ground in [*pairs, ("mark-ink", "mark"), ("ink", "notice")]:
         lighter, darker = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
