@@ -59,21 +59,25 @@ class Sampled:
         return int(told) if told else None
 
     def payoffs(self, findings: Sequence[Mapping[str, Any]]) -> FloatArray:
-        """(H, N) difference intervention − base of each sentence on each pair, in [−1, 1]; NaN where it was not judged there.
+        """(H, N) difference intervention − base of each sentence on each pair, in [−1, 1]; NaN where it was not judged there."""
+        base, intervention = self.scores(findings)
+        return intervention - base
+
+    def scores(self, findings: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
+        """(H, N) how far the base's and the intervention's text of each pair fits each sentence, in [0, 1]; NaN where it was not judged.
 
         Sentences with a check are asked of the texts; others are looked up among the cheap judge's verdicts, if this run judged them.
         """
         count = len(self.pairs)
-        found = np.full((len(findings), count), np.nan)
+        found = np.full((2, len(findings), count), np.nan)
         checks = {row: check for row, finding in enumerate(findings) if (check := known_predicate(finding.get("check"))) is not None}
         if checks and count:
             shown = matrix(list(checks.values()), [*self.pairs["base"], *self.pairs["intervention"]])
-            scores = np.asarray(shown, dtype=np.float64)
-            found[list(checks)] = scores[:, count:] - scores[:, :count]
+            found[:, list(checks)] = np.asarray(shown, dtype=np.float64).reshape(len(checks), 2, count).swapaxes(0, 1)
         for row, finding in enumerate(findings):
             if row not in checks:
-                found[row] = self._judged(str(finding["statement"]))
-        return found
+                found[:, row] = self._judged(str(finding["statement"]))
+        return found[0], found[1]
 
     def by_prompt(self, payoffs: FloatArray) -> FloatArray:
         """(H, prompts) means over each prompt's judged pairs, from (H, N); NaN where there is none."""
@@ -91,15 +95,14 @@ class Sampled:
         return next((str(one["judges"][0]) for one in self.run.findings["findings"] if one["statement"] == statement and one["judges"]), "")
 
     def _judged(self, statement: str) -> FloatArray:
-        """(N,) from verdicts.parquet."""
+        """(2, N) from verdicts.parquet: base, intervention."""
         ids = {str(one["id"]) for one in self.run.findings["findings"] if one["statement"] == statement}
         verdicts = self.run.verdicts
         own = verdicts[verdicts["hypothesis"].isin(list(ids))]
         if own.empty:
-            return np.full(len(self.pairs), np.nan)
-        scores = own.set_index(_PAIR)
-        payoffs = (scores["cheap_intervention"] - scores["cheap_base"]).groupby(level=_PAIR).first()
-        return payoffs.reindex(pd.MultiIndex.from_frame(self.pairs[_PAIR])).to_numpy(dtype=np.float64)
+            return np.full((2, len(self.pairs)), np.nan)
+        scores = own.set_index(_PAIR)[["cheap_base", "cheap_intervention"]].groupby(level=_PAIR).first()
+        return scores.reindex(pd.MultiIndex.from_frame(self.pairs[_PAIR])).to_numpy(dtype=np.float64).T
 
 
 def explored_prompts(run: Run) -> set[str]:
