@@ -1,25 +1,27 @@
-"""The command line. Progress goes to stderr, results to stdout; exit 0 done, 2 bad input, 3 stopped with partial results saved."""
+"""The command line. Progress goes to stderr, results to stdout; `ending` lists the exit codes."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from auto_interventions.cli.calibrate import calibrate
-from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.consoles import complain, err_console, out_console, print_json, tell
 from auto_interventions.cli.deploy import deploy, serve
 from auto_interventions.cli.diff import diff
+from auto_interventions.cli.ending import interruptible, main_of
+from auto_interventions.cli.options import AuditFile, Commands, Json, Overrides, RunFolder, Runner
 from auto_interventions.cli.presets import presets
 from auto_interventions.cli.prompts import prompts
 from auto_interventions.cli.store import app as store_app
 from auto_interventions.cli.weights import weights
-from auto_interventions.errors import AutoInterventionsError
 
-app = typer.Typer(
+if TYPE_CHECKING:
+    from auto_interventions.runs import Run
+
+app = Commands(
     help="Somebody changed a language model. What else changed?",
     no_args_is_help=True,
     add_completion=True,
@@ -27,29 +29,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-AuditFile = Annotated[Path, typer.Argument(metavar="AUDIT.yaml", help="The audit file (docs/audit-file.md).", show_default=False)]
-Runner = Annotated[
-    str, typer.Option("--runner", help="Where the work runs: threads, dask, dask:N, dask-cuda, or a Dask scheduler's tcp://HOST:8786.")
-]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory: the --out of an audit.", show_default=False)]
-
 
 @app.command()
 def audit(
     file: AuditFile,
     out: Annotated[Path | None, typer.Option("--out", help="Run directory; default: runs/NAME.", show_default=False)] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
+    overrides: Overrides = None,
     runner: Runner = "threads",
     control: Annotated[
         Literal["null", "swap"] | None,
         typer.Option("--control", help="null: the base against itself; swap: base and intervention change places.", show_default=False),
     ] = None,
+    json_output: Json = False,
 ) -> None:
     """Audits an intervention: the main job. Starting it again resumes it."""
     from auto_interventions.audit_file import load_audit
     from auto_interventions.cli.watching import Watcher
     from auto_interventions.flows.starting import start_audit
-    from auto_interventions.report.console import findings_table, verdict_text
+    from auto_interventions.report.console import audit_dict, findings_table, verdict_text
     from auto_interventions.runs import load_run
 
     config = load_audit(file, overrides)
@@ -58,30 +55,32 @@ def audit(
         from auto_interventions.calibrating import controlled
 
         config = controlled(config, control, folder.parent / f"{folder.name}-texts")
-    try:
-        with Watcher(err_console, config) as watcher:
-            status = start_audit(config, folder, watcher, runner)
-    except KeyboardInterrupt:
-        err_console.print("Interrupted; what was done is saved: start the same audit again to go on.", highlight=False)
-        raise typer.Exit(130) from None
+    with interruptible("audit", folder), Watcher(err_console, config) as watcher:
+        status = start_audit(config, folder, watcher, runner)
     run = load_run(folder)
-    out_console.print(findings_table(run.findings))
-    out_console.print(verdict_text(run.findings))
-    out_console.print(f"Report: {(folder / 'report.html').resolve()}", soft_wrap=True, highlight=False)
+    if json_output:
+        print_json(audit_dict(run))
+    else:
+        out_console.print(findings_table(run.findings))
+        out_console.print(verdict_text(run.findings))
+        tell(f"Report: {(folder / 'report.html').resolve()}")
     if status == "stopped":
-        err_console.print(f"Stopped early: {run.run['stopped_because']}", highlight=False, markup=False)
-        raise typer.Exit(3)
+        _stopped_early(run)
+
+
+def _stopped_early(run: Run) -> NoReturn:
+    complain(f"Stopped early: {run.run['stopped_because']}")
+    raise typer.Exit(3)
 
 
 @app.command()
 def estimate(
     file: AuditFile,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
+    overrides: Overrides = None,
     measure: Annotated[bool, typer.Option(help="Draw a few texts to know how fast this machine is.")] = True,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Texts, tokens, time and dollars of an audit, before anything is spent."""
-    import json
     import tempfile
 
     from auto_interventions.audit_file import load_audit
@@ -95,21 +94,22 @@ def estimate(
     with err_console.status("") as status:
         found = compute(config, measure, lambda doing: status.update(doing))
     if json_output:
-        typer.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False))
+        print_json(found.as_dict())
     else:
-        out_console.print(estimate_table(found), highlight=False)
+        out_console.print(estimate_table(found))
 
 
 @app.command()
 def compare(
     file: AuditFile,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of both runs; default: runs/NAME-compare.", show_default=False)] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides a field of the audit file.")] = None,
+    overrides: Overrides = None,
     exhaustive_texts: Annotated[
         int | None, typer.Option("--exhaustive-texts", metavar="N", help="Texts of the exhaustive audit; default: the file's max_texts.")
     ] = None,
     share_store: Annotated[bool, typer.Option("--share-store", help="Use the file's store for both, instead of a fresh one each.")] = False,
     runner: Runner = "threads",
+    json_output: Json = False,
 ) -> None:
     """The same audit actively and exhaustively: what was saved, and what was kept. Starting it again resumes it."""
     from auto_interventions.audit_file import load_audit
@@ -119,26 +119,29 @@ def compare(
 
     config = load_audit(file, overrides)
     folder = out or Path("runs") / f"{config.name}-compare"
-    try:
-        with Watcher(err_console, config) as watcher:
-            result = start_comparison(config, folder, watcher, exhaustive_texts, share_store, runner)
-    except KeyboardInterrupt:
-        err_console.print("Interrupted; what was done is saved: start the same comparison again to go on.", highlight=False)
-        raise typer.Exit(130) from None
-    for table in comparison_tables(result):
-        out_console.print(table)
-    out_console.print(comparison_summary(result))
-    out_console.print(f"Comparison: {(folder / 'compare.html').resolve()}", soft_wrap=True, highlight=False)
+    with interruptible("comparison", folder), Watcher(err_console, config) as watcher:
+        result = start_comparison(config, folder, watcher, exhaustive_texts, share_store, runner)
+    if json_output:
+        print_json(result.as_dict())
+    else:
+        for table in comparison_tables(result):
+            out_console.print(table)
+        out_console.print(comparison_summary(result))
+        tell(f"Comparison: {(folder / 'compare.html').resolve()}")
     if "stopped" in result.statuses:
         raise typer.Exit(3)
 
 
 @app.command()
-def report(folder: RunFolder) -> None:
+def report(folder: RunFolder, json_output: Json = False) -> None:
     """Rebuilds report.html from the files of a run."""
     from auto_interventions.report import build_report
 
-    out_console.print(f"Report: {build_report(folder).resolve()}", soft_wrap=True, highlight=False)
+    page = build_report(folder).resolve()
+    if json_output:
+        print_json({"report": str(page)})
+    else:
+        tell(f"Report: {page}")
 
 
 @app.command()
@@ -150,20 +153,18 @@ def score(
         str | None,
         typer.Option("--judge", metavar="PROVIDER:MODEL", help="Also have a language model match them.", show_default=False),
     ] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Recall and realised false discovery rate of a run against known behaviours."""
-    import json
-
     from auto_interventions.planting import matcher, score_table
     from auto_interventions.planting import score as compute
 
     with matcher(judge) as asker:
         result = compute(folder, truth, embedding, asker)
     if json_output:
-        typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+        print_json(result.as_dict())
     else:
-        out_console.print(score_table(result), markup=False, highlight=False)
+        out_console.print(score_table(result))
 
 
 @app.command()
@@ -171,14 +172,18 @@ def plant(
     file: Annotated[Path, typer.Argument(metavar="PLANT.yaml", help="What to plant (docs/planting.md).", show_default=False)],
     only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Only these interventions.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Make anew what is there already, too.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Makes interventions with known behaviours, and measures what they really show."""
     from auto_interventions.cli.watching import PlantWatcher
     from auto_interventions.planting import plant as make
 
-    with PlantWatcher(err_console) as watcher:
+    with interruptible("planting"), PlantWatcher(err_console) as watcher:
         truth = make(file, only=only or (), progress=watcher, again=again)
-    out_console.print(f"Truth: {truth.resolve()}", soft_wrap=True, highlight=False)
+    if json_output:
+        print_json({"truth": str(truth.resolve())})
+    else:
+        tell(f"Truth: {truth.resolve()}")
 
 
 # After the main ones, so that `--help` lists these below them.
@@ -192,12 +197,6 @@ app.command()(deploy)
 app.add_typer(store_app, name="store")
 
 
-def main() -> None:
-    """The `auto-interventions` command: every error that a user can mend is one sentence."""
-    try:
-        app()
-    except AutoInterventionsError as error:
-        if os.environ.get("AUTO_INTERVENTIONS_TRACEBACK"):
-            raise
-        err_console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+def main() -> NoReturn:
+    """The `auto-interventions` command."""
+    main_of(app)

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.completing import runners
+from auto_interventions.cli.consoles import err_console, note, out_console, print_json, tell
+from auto_interventions.cli.options import Json
 
 
 def deploy(
@@ -22,7 +24,12 @@ def deploy(
     image: Annotated[str | None, typer.Option("--image", help="Docker and Kubernetes pools: the image.")] = None,
     store: Annotated[str | None, typer.Option("--store", help="A store for all of them, in place of the audit files': redis://…")] = None,
     runner: Annotated[
-        str | None, typer.Option("--runner", help="Where the forms propose to run, in place of threads: tcp://HOST:8786, dask, dask-cuda.")
+        str | None,
+        typer.Option(
+            "--runner",
+            help="Where the forms propose to run, in place of threads: tcp://HOST:8786, dask, dask-cuda.",
+            autocompletion=runners,
+        ),
     ] = None,
     secret: Annotated[
         list[str] | None,
@@ -39,6 +46,7 @@ def deploy(
         ),
     ] = None,
     resume_at_most: Annotated[int, typer.Option("--resume-at-most", min=0, help="How often a crashed run is started again.")] = 3,
+    json_output: Json = False,
 ) -> None:
     """Makes work pool, deployments, secrets and automations on the Prefect server that is named. Again: nothing changes."""
     from auto_interventions.flows.bootstrap import automate, keep_secrets, limit_judging
@@ -60,23 +68,36 @@ def deploy(
         overrides = [f"store={store}"] if store else []
         made += make(path, Wanted(name, kind, folder or Path.cwd(), image, environment, overrides, runner))
         made += automate(name, resume_at_most, notify)
+    ui = f"{url.removesuffix('/api')}/deployments"
+    if json_output:
+        things = [{"kind": thing.kind, "name": thing.name, "done": thing.done, "about": thing.about} for thing in made]
+        print_json({"schema": "auto-interventions/deployed@1", "pool": name, "type": kind, "made": things, "ui": ui})
+        return
     table = titled_table("On the server")
     for column in ("what", "name", "", "about"):
         table.add_column(column)
     for thing in made:
         table.add_row(thing.kind, thing.name, thing.done, thing.about)
-    out_console.print(table, highlight=False, markup=False)
-    out_console.print(f"UI: {url.removesuffix('/api')}/deployments", soft_wrap=True, highlight=False)
-    out_console.print(f"Next: prefect worker start --pool {name} --type {kind}", soft_wrap=True, highlight=False)
+    out_console.print(table)
+    tell(f"UI: {ui}")
+    tell(f"Next: prefect worker start --pool {name} --type {kind}")
 
 
 def serve(
     host: Annotated[str, typer.Option("--reports-host", help="Where reports are served; 0.0.0.0 shows them to the network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--reports-port", help="Port of the reports; 0: a free one.")] = 4280,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Flow runs at a time.")] = 2,
+    json_output: Json = False,
 ) -> None:
     """Prefect's UI with all deployments, on this machine: no work pool, no worker. Ctrl-C ends all of it."""
     from auto_interventions.flows.serving import serve as run
 
-    err_console.print("Starting: a Prefect server where none is named, deployments, reports …", style="dim")
-    run(host, port, limit, lambda what, where: out_console.print(f"{what}: {where}", soft_wrap=True, highlight=False, markup=False))
+    note("Starting: a Prefect server where none is named, deployments, reports …")
+
+    def served(what: str, where: str) -> None:
+        if json_output:
+            print_json({"what": what, "where": where}, indent=None)
+        else:
+            tell(f"{what}: {where}")
+
+    run(host, port, limit, served)

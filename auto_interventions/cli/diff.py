@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from auto_interventions.cli.consoles import out_console
+from auto_interventions.cli.consoles import out_console, print_json, tell
+from auto_interventions.cli.options import Json
 
 
 def diff(
@@ -19,19 +20,17 @@ def diff(
     alpha: Annotated[
         float | None, typer.Option("--alpha", min=1e-9, max=0.5, help="False discovery rate; default: the smaller of the runs'.")
     ] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: Json = False,
 ) -> None:
     """What is new, gone, stronger or weaker from run A to run B, tested on the difference itself."""
-    import json
-
     from auto_interventions.diffing import diff_runs, diff_summary, diff_table, write_diff
     from auto_interventions.runs import load_run
 
     result = diff_runs(load_run(one), load_run(other), alpha)
     page = write_diff(result, out or Path("runs") / f"{one.resolve().name}-to-{other.resolve().name}")
     if json_output:
-        typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+        print_json(result.as_dict())
         return
     out_console.print(diff_table(result))
     out_console.print(diff_summary(result))
-    out_console.print(f"Diff: {page.resolve()}", soft_wrap=True, highlight=False)
+    tell(f"Diff: {page.resolve()}")

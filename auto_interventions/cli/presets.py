@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.completing import preset_names
+from auto_interventions.cli.consoles import note, out_console, print_json
+from auto_interventions.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Prints this one's audit file.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Prints this one's audit file.", show_default=False, autocompletion=preset_names)
+    ] = None,
     write: Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write the audit file there.", show_default=False)] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print what is known of them as JSON.")] = False,
+    json_output: Json = False,
 ) -> None:
     """The published experiments as audit files, with what they took and what ours take."""
     from auto_interventions import presets as shelf
@@ -28,18 +31,17 @@ def presets(
         if write is not None:
             raise BadInput(f"presets: --write needs the name of a preset: {', '.join(told)}")
         if json_output:
-            typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
+            print_json(told)
         else:
             out_console.print(_table(told))
         return
     text = shelf.text_of(name)
     if write is not None:
         shelf.write(name, write)
-        needs = told[name]["needs"]
-        err_console.print(f"Written: {write.resolve()} (needs: {needs})", highlight=False, markup=False, soft_wrap=True)
-    elif json_output:
-        typer.echo(json.dumps(told[name], indent=1, ensure_ascii=False))
-    else:
+        note(f"Written: {write.resolve()} (needs: {told[name]['needs']})")
+    if json_output:
+        print_json(told[name])
+    elif write is None:
         typer.echo(text, nl=False)
 
 

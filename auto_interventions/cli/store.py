@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.completing import kinds as kinds_of
+from auto_interventions.cli.consoles import err_console, out_console, print_json, tell
+from auto_interventions.cli.ending import interruptible
+from auto_interventions.cli.options import Commands, Json
 from auto_interventions.errors import BadInput
 from auto_interventions.locations import EMBEDDED, seconds_of
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from auto_interventions.stores import Store
     from auto_interventions.stores.upkeep import Selection, Survey
 
-app = typer.Typer(help="What the store holds; removing, and moving it elsewhere.", no_args_is_help=True)
+app = Commands(help="What the store holds; removing, and moving it elsewhere.", no_args_is_help=True)
 
 KINDS = ("vector", "generation", "likelihood", "reply", "weights", "run", "file", "stats", "other")
 
@@ -28,7 +31,9 @@ Location = Annotated[
     str,
     typer.Argument(metavar="[LOCATION]", help="What `store` in an audit file says: embedded, a folder, redis://…; or a .sqlite3 file."),
 ]
-Kinds = Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind: vector, generation, …")]
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind: vector, generation, …", autocompletion=kinds_of)
+]
 Models = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help="Only what this model made: its name, or its digits.")]
 Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="Only what was written since: 12h, 30d, 8w.")]
 
@@ -36,7 +41,7 @@ Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="
 @app.command()
 def stats(
     location: Location = EMBEDDED,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: Json = False,
     runs: Annotated[int, typer.Option("--runs", metavar="N", min=0, help="How many of the last runs.")] = 10,
 ) -> None:
     """Size by kind and model, and what the last runs found there."""
@@ -51,15 +56,15 @@ def stats(
         with closing(open_existing(location)) as store:
             found, engine, shown = survey(store), tables.engine_figures(store), store.location
     if json_output:
-        typer.echo(json.dumps(tables.as_dict(shown, found, engine, runs), indent=1, ensure_ascii=False))
+        print_json(tables.as_dict(shown, found, engine, runs))
         return
-    out_console.print(f"Store: {shown}", soft_wrap=True, highlight=False, markup=False)
+    tell(f"Store: {shown}")
     if not found.total.entries:
-        out_console.print("It is empty: no audit has kept anything there yet.", highlight=False)
+        tell("It is empty: no audit has kept anything there yet.")
         return
     out_console.print(tables.sizes_table(found))
     for line in tables.engine_lines(engine):
-        out_console.print(line, highlight=False, markup=False)
+        tell(line)
     if found.runs and runs:
         out_console.print(tables.runs_table(found.runs[:runs], len(found.runs)))
 
@@ -74,6 +79,7 @@ def prune(
     kinds: Kinds = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Removes entries by age, model or kind. What is needed again is computed again."""
     from auto_interventions.cli import store_tables as tables
@@ -87,19 +93,22 @@ def prune(
     with closing(open_existing(location)) as store:
         selection = _selection(store, kinds, models, older_than=older_than)
         found = survey(store, selection)
-        if not found.total.entries:
-            out_console.print("Nothing to remove: no entry is meant.", highlight=False)
-            return
-        out_console.print(tables.sizes_table(found, "To be removed"))
-        if dry_run or not (yes or _agreed(found)):
-            out_console.print("Nothing was removed.", highlight=False)
-            return
-        with EntryWatcher(err_console) as watcher:
-            watcher.stage("removing", found.total.entries)
-            removed = remove(store, selection, watcher.advance)
-            watcher.stage("giving the space back")
-            store.compact()
-    out_console.print(f"Removed {removed:,} entries.", highlight=False)
+        removed = 0
+        if found.total.entries and not json_output:
+            out_console.print(tables.sizes_table(found, "To be removed"))
+        if found.total.entries and not dry_run and (yes or _agreed(found)):
+            with interruptible("removal"), EntryWatcher(err_console) as watcher:
+                watcher.stage("removing", found.total.entries)
+                removed = remove(store, selection, watcher.advance)
+                watcher.stage("giving the space back")
+                store.compact()
+        shown = store.location
+    if json_output:
+        print_json({"schema": "auto-interventions/pruned@1", "location": shown, "meant": found.total.entries, "removed": removed})
+    elif not found.total.entries:
+        tell("Nothing to remove: no entry is meant.")
+    else:
+        tell(f"Removed {removed:,} entries." if removed else "Nothing was removed.")
 
 
 @app.command()
@@ -111,12 +120,13 @@ def export(
     kinds: Kinds = None,
     models: Models = None,
     newer_than: Newer = None,
+    json_output: Json = False,
 ) -> None:
     """Copies the store to a file or to another store. Repeated, it goes on where it broke off."""
     if len(places) > 2:
         raise BadInput(f"store export: takes a location and a target, not {len(places)} places; quote paths that hold spaces")
     source, target = (EMBEDDED, places[0]) if len(places) == 1 else places
-    _copy(source, target, kinds, models, newer_than)
+    _copy(source, target, kinds, models, newer_than, json_output)
 
 
 @app.command(name="import")
@@ -126,12 +136,13 @@ def import_(
     kinds: Kinds = None,
     models: Models = None,
     newer_than: Newer = None,
+    json_output: Json = False,
 ) -> None:
     """Copies a file or another store into the store. Repeated, it goes on where it broke off."""
-    _copy(source, location, kinds, models, newer_than)
+    _copy(source, location, kinds, models, newer_than, json_output)
 
 
-def _copy(source: str, target: str, kinds: list[str] | None, models: list[str] | None, newer_than: str | None) -> None:
+def _copy(source: str, target: str, kinds: list[str] | None, models: list[str] | None, newer_than: str | None, json_output: bool) -> None:
     from rich.filesize import decimal
 
     from auto_interventions.cli.watching import EntryWatcher
@@ -144,20 +155,18 @@ def _copy(source: str, target: str, kinds: list[str] | None, models: list[str] |
         wanted = survey(here, selection).total
         if not wanted.entries:
             raise BadInput(f"{here.location}: holds nothing of what is meant; see `auto-interventions store stats {source}`")
-        with closing(open_target(target)) as there, EntryWatcher(err_console) as watcher:
+        with closing(open_target(target)) as there, interruptible("copying"), EntryWatcher(err_console) as watcher:
             watcher.stage(f"copying {decimal(wanted.bytes)}", wanted.entries)
             moved = move(here, there, selection, watcher.advance)
             watcher.stage("tidying up")
             there.compact()
             shown = there.location
+    if json_output:
+        print_json({"schema": "auto-interventions/copied@1", "target": shown, **asdict(moved)})
+        return
     already = f"; {moved.present:,} were there already" if moved.present else ""
     gone = f"; {moved.gone:,} went away meanwhile" if moved.gone else ""
-    out_console.print(
-        f"Copied {moved.entries:,} entries ({decimal(moved.bytes)}) to {shown}{already}{gone}.",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    tell(f"Copied {moved.entries:,} entries ({decimal(moved.bytes)}) to {shown}{already}{gone}.")
 
 
 def _selection(

@@ -1,102 +1,185 @@
-"""Progress on a terminal (stderr): a bar for the stage at work, a line for every round that ended."""
+"""Progress on stderr: on a terminal a live view of the work at hand and the evidence so far; else a line a stage and round.
+
+It says what is known and no more: a bar only where steps can be counted, never one that runs back; time left of the stage at work alone,
+because when the evidence will decide nobody knows (docs/terminal.md).
+"""
 
 from __future__ import annotations
 
-import math
+import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
+from auto_interventions.cli.ending import stopping
+from auto_interventions.cli.evidence import evidence_table, round_line
 from auto_interventions.config import AuditConfig
+from auto_interventions.report.plain import one_line
+from auto_interventions.report.sections import duration
 from auto_interventions.stages.progress import RoundReport
 
+# A stage of which less than this was done, or that began less than this ago, has no speed yet that would hold.
+_KNOWN_SHARE, _KNOWN_SECONDS = 0.05, 5.0
+# Without a terminal: seconds between two lines of a stage that goes on.
+_LINE_SECONDS = 60.0
+_STOPPING = "Stopping: what was done is being saved. Ctrl-C again leaves at once."
+# Lines of the terminal that the table of evidence leaves to what stands above it.
+_ABOVE = 9
 
-class _Bar:
-    """A rich progress bar that lives as long as the block; one line a stage where there is no terminal."""
+
+class Stage:
+    """Steps of the stage at work, as they were told: never more done than there are, never fewer than before.
+
+    `total` is None where steps cannot be counted, or turn out to be more than was said.
+    """
+
+    def __init__(self, name: str, total: int | None) -> None:
+        self.name, self.total, self.done = name, total or None, 0
+
+    def advance(self, steps: int) -> None:
+        """`steps` more are done."""
+        self.done += max(0, steps)
+        if self.total is not None and self.done > self.total:
+            self.total = None
+
+    @property
+    def counted(self) -> str:
+        """How far it is: "120 of 300", "120", or nothing."""
+        if self.total is not None:
+            return f"{self.done:,} of {self.total:,}"
+        return f"{self.done:,}" if self.done else ""
+
+
+class _Counted(ProgressColumn):
+    """What `Stage.counted` says."""
+
+    def render(self, task: Task) -> Text:
+        """See `ProgressColumn.render`."""
+        return Text(str(task.fields.get("counted", "")), style="progress.percentage")
+
+
+class _Left(ProgressColumn):
+    """The time that the stage will take, where its speed is known."""
+
+    max_refresh = 1.0
+
+    def render(self, task: Task) -> Text:
+        """See `ProgressColumn.render`."""
+        left = task.time_remaining
+        if task.total is None or left is None or task.finished:
+            return Text("")
+        if (task.elapsed or 0.0) < _KNOWN_SECONDS or task.completed < _KNOWN_SHARE * task.total:
+            return Text("")
+        return Text(f"about {duration(left)} left of this", style="progress.remaining")
+
+
+class Watching:
+    """Shows the stage at work as long as the block lasts. On a terminal it is drawn in place and vanishes; elsewhere it is lines."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
+        self.at_work = Stage("", None)
+        # Colours may be forced into a file (FORCE_COLOR), where moving the cursor would be noise.
+        self.live = console.is_interactive and console.file.isatty() and not console.quiet
+        self._told = time.monotonic()
+        self._bars = Progress(*_columns(console.width), console=console)
         self._task: TaskID | None = None
+        self._drawn = Live(console=console, get_renderable=self.picture, transient=True, refresh_per_second=8, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self.live:
+            self._drawn.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
+        if self.live:
+            self._drawn.stop()
+
+    def picture(self) -> RenderableType:
+        """What is drawn in place."""
+        return Group(self._bars, Text(_STOPPING, style="bold")) if stopping() else self._bars
 
     def stage(self, name: str, total: int | None = None) -> None:
-        """Shows `name` with an empty bar of `total` steps (a pulse where they cannot be counted)."""
-        if not self.console.is_terminal:
-            self.console.print(Text(name, style="dim"))
+        """A stage begins: `total` steps where they can be counted."""
+        self.at_work = Stage(one_line(name), total)
+        self._told = time.monotonic()
+        if not self.live:
+            self.line(Text(self.at_work.name + (f": {total:,}" if total else ""), style="dim"))
+            return
         if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(name, total=total)
+            self._bars.remove_task(self._task)
+        self._task = self._bars.add_task(self.at_work.name, total=self.at_work.total, counted=self.at_work.counted)
 
     def advance(self, steps: int) -> None:
-        """Moves the bar on."""
+        """`steps` more of it are done."""
+        self.at_work.advance(steps)
         if self._task is not None:
-            self._progress.advance(self._task, steps)
+            self._bars.update(self._task, completed=self.at_work.done, total=self.at_work.total, counted=self.at_work.counted)
+        elif not self.live and time.monotonic() - self._told >= _LINE_SECONDS:
+            self._told = time.monotonic()
+            self.line(Text(f"  {self.at_work.counted}", style="dim"))
+
+    def line(self, text: Text) -> None:
+        """A line that stays."""
+        self.console.print(text, soft_wrap=True)
 
 
-class Watcher(_Bar):
-    """Watches an audit: stage, round, texts, evidence so far."""
+class Watcher(Watching):
+    """Watches an audit: stage, rounds, texts, and where the evidence is."""
 
     def __init__(self, console: Console, config: AuditConfig) -> None:
-        super().__init__(console)
         self._config = config
+        self._last: RoundReport | None = None
+        super().__init__(console)
 
     def __enter__(self) -> Self:
-        names = Text.assemble(
-            ("Audit ", "bold"),
-            self._config.name,
-            ": ",
-            (self._config.base.label, "cyan"),
-            " → ",
-            (self._config.intervention.label, "magenta"),
-        )
-        self.console.print(names)
+        base, intervention = (one_line(side.label, 60) for side in (self._config.base, self._config.intervention))
+        self.line(Text.assemble(("Audit ", "bold"), one_line(self._config.name), ": ", (base, "cyan"), " → ", (intervention, "magenta")))
         return super().__enter__()
 
     def round_ended(self, report: RoundReport) -> None:
-        """One line: where the audit is and how strong the evidence is."""
-        found = "strata differ" if report.phase == "explore" else "hypotheses hold"
-        self.console.print(
+        """One line that stays: where the audit is and how strong the evidence is. The table shows where it is strongest."""
+        self._last = report
+        self.line(Text(round_line(report)))
+
+    def picture(self) -> RenderableType:
+        """See `Watching.picture`."""
+        parts = [super().picture()]
+        if self._last is None:
+            return parts[0]
+        most = self._config.sampling.max_texts
+        parts.append(
             Text(
-                f"  {report.phase} round {report.round + 1:>2}   {report.texts:>7,} texts   "
-                f"evidence 10^{report.log_e / math.log(10):+.1f}   {report.found} of {report.of} {found}"
+                f"  {self._last.texts:,} texts when the last round ended, {most:,} at most: it ends when the evidence decides", style="dim"
             )
         )
+        rows = self.console.height - _ABOVE
+        if self._last.leading and rows > 0:
+            parts += [Text(""), evidence_table(self._last, rows)]
+        return Group(*parts)
 
 
-class PlantWatcher(_Bar):
+class PlantWatcher(Watching):
     """Watches planting: called with the name of a part, its steps done and its steps in all."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._name = ""
-        self._done = 0
 
     def __call__(self, name: str, done: int, total: int) -> None:
         """`done` of `total` steps of part `name` are made."""
-        if name != self._name:
+        if one_line(name) != self.at_work.name or done < self.at_work.done:
             self.stage(name, total)
-            self._name, self._done = name, 0
-        self.advance(done - self._done)
-        self._done = done
+        self.advance(done - self.at_work.done)
 
 
-class EntryWatcher(_Bar):
+class EntryWatcher(Watching):
     """Watches entries of a store go by."""
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """On a narrow terminal words and numbers, without the bar."""
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    bar = [BarColumn(bar_width=24)] if width >= 90 else []
+    return [SpinnerColumn(), name, *bar, _Counted(), TimeElapsedColumn(), _Left()]

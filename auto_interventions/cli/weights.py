@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.consoles import err_console, note, out_console, print_json, tell
+from auto_interventions.cli.options import Json
 from auto_interventions.errors import BadInput
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from auto_interventions.config import SubjectConfig
+    from auto_interventions.weightdiff import WeightDifference
 
 _ENDINGS = (".parquet", ".csv", ".jsonl")
 _PEFT = "adapter_config.json"
@@ -31,6 +34,7 @@ def weights(
         Path | None, typer.Option("--out", help="Table to write: .parquet, .csv or .jsonl (docs/weights.md).", show_default=False)
     ] = None,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Singular values of each large matrix that are computed at most.")] = 64,
+    json_output: Json = False,
 ) -> None:
     """How far each matrix of the weights moved: norm, relative norm, energy, effective rank. Reads safetensors files, loads no model."""
     from auto_interventions.cli.watching import PlantWatcher
@@ -47,20 +51,38 @@ def weights(
     import pandas as pd
 
     table = pd.DataFrame(dict(difference.columns()))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _writers(table)[out.suffix](out)
+    if json_output:
+        print_json(_as_dict(difference, table, out))
+    else:
+        _show(difference, table)
+        if out is not None:
+            tell(f"Table: {out.resolve()}")
+
+
+def _as_dict(difference: WeightDifference, table: pd.DataFrame, out: Path | None) -> dict[str, object]:
+    """`weights --json`: a tensor has the columns of the table (docs/weights.md), null where a number is not known."""
+    return {
+        "schema": "auto-interventions/weights@1",
+        "relative": difference.relative,
+        "changed": sum(change.norm > 0 for change in difference.changes),
+        "tensors": json.loads(str(table.to_json(orient="records"))),
+        "skipped": dict(difference.skipped),
+        "table": None if out is None else str(out.resolve()),
+    }
+
+
+def _show(difference: WeightDifference, table: pd.DataFrame) -> None:
     from auto_interventions.report.weights import kinds, largest, share
 
     out_console.print(_kinds_table(kinds(table)))
     out_console.print(_largest_table(largest(table)))
     changed = sum(change.norm > 0 for change in difference.changes)
-    out_console.print(
-        f"{changed:,} of {len(table):,} tensors changed; the change is {share(difference.relative)} as large as the base's weights."
-    )
+    tell(f"{changed:,} of {len(table):,} tensors changed; the change is {share(difference.relative)} as large as the base's weights.")
     for name, why in difference.skipped.items():
-        err_console.print(f"not compared: {name} ({why})", markup=False, highlight=False)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _writers(table)[out.suffix](out)
-        out_console.print(f"Table: {out.resolve()}", soft_wrap=True, highlight=False)
+        note(f"not compared: {name} ({why})")
 
 
 def _sides(base: str, intervention: str) -> tuple[SubjectConfig, SubjectConfig]:

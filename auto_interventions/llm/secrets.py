@@ -25,6 +25,8 @@ _PARTS = 8  # characters: pieces of a key this long are recognised where a vendo
 # What vendors' keys look like, also half masked ("sk-ab*****wxyz"): an echo may be of a key that we never saw.
 _LIKE_KEYS = re.compile(r"\b(?:sk-|AIza|AQ\.)[\w*.-]{6,}|\S*\*{3,}\S*|(?<=[?&]key=)[^&\s\"']+|(?<=Bearer )\S+")
 
+_PASSWORD = re.compile(r"(?<=://)[^\s/@\"']*:[^\s/@\"']*(?=@)")
+
 
 class Key:
     """A secret. Only `reveal` tells it; it cannot be printed, pickled or compared."""
@@ -55,6 +57,14 @@ class Key:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a key cannot be pickled; another process reads it from its own environment")
+
+
+def without_keys(text: str) -> str:
+    """`text` without the keys of this environment, passwords in addresses, and anything else that looks like a key."""
+    for name in sorted({name for names in KEY_VARIABLES.values() for name in names}):
+        if secret := os.environ.get(name, "").strip():
+            text = Key(secret, name).scrub(text)
+    return _LIKE_KEYS.sub(HIDDEN, _PASSWORD.sub(HIDDEN, text))
 
 
 def find_key(provider: str, block: str | None, read_block: ReadBlock | None, optional: bool = False) -> Key:

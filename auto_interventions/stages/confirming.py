@@ -13,7 +13,7 @@ from auto_interventions.runs.ledger import StageCounts
 from auto_interventions.stages.affording import affordable
 from auto_interventions.stages.answering import backbone_kept
 from auto_interventions.stages.order import Counts
-from auto_interventions.stages.progress import RoundReport
+from auto_interventions.stages.progress import RoundReport, Standing, leaders
 from auto_interventions.stages.sampling import pairs_of, sides
 from auto_interventions.stages.workspace import Workspace
 
@@ -55,7 +55,8 @@ def confirm(where: Workspace, round: int) -> Counts:
     with where.ledger.stage("confirm: judge") as counts:
         where.confirming = _judged(where, pairs, backbone_kept(where, round), counts)
     state, explored = where.confirming, where.explore_state()
-    found = int(validated(state, explored, where.config.inference.alpha).sum())
+    held = validated(state, explored, where.config.inference.alpha)
+    found = int(held.sum())
     drawn = len(where.confirmed_pairs())
     log_e = log_e_overall(state, explored)
     where.peek(state)
@@ -70,7 +71,11 @@ def confirm(where: Workspace, round: int) -> Counts:
         }
     )
     where.write_run()
-    where.observer.round_ended(RoundReport("confirm", round, texts, log_e, found, len(where.hypotheses)))
+    leading = leaders(
+        Standing(one.statement, own, sure, one.more_in)
+        for one, own, sure in zip(state.hypotheses, state.log_e.tolist(), held.tolist(), strict=True)
+    )
+    where.observer.round_ended(RoundReport("confirm", round, texts, log_e, found, len(where.hypotheses), leading))
     return {"pairs": len(pairs), "validated": found}
 
 

@@ -10,7 +10,7 @@ from auto_interventions.exploring import RoundBatch, run_round, split_mixed
 from auto_interventions.inference import gate_is_open
 from auto_interventions.records import FloatArray, FloatMatrix, Prompt
 from auto_interventions.stages.order import Counts
-from auto_interventions.stages.progress import RoundReport
+from auto_interventions.stages.progress import RoundReport, Standing, leaders
 from auto_interventions.stages.sampling import pairs_of, vectors_of
 from auto_interventions.stages.workspace import Workspace
 
@@ -38,7 +38,11 @@ def diverge(where: Workspace, round: int) -> Counts:
     where.peeks["different"] |= gate_is_open(evidence.log_e_overall, where.config.inference.alpha)
     where.write_run()
     found, of = len(evidence.divergent), len(where.exploring.strata)
-    where.observer.round_ended(RoundReport("explore", round, state.texts, evidence.log_e_overall, found, of))
+    leading = leaders(
+        Standing(name, log_e, number in evidence.divergent)
+        for number, (name, log_e) in enumerate(zip(state.strata, evidence.log_e_strata, strict=True))
+    )
+    where.observer.round_ended(RoundReport("explore", round, state.texts, evidence.log_e_overall, found, of, leading))
     return {"divergent": found, "texts": state.texts}
 
 

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+from auto_interventions.records import Direction
+
+MOST_LEADING = 12
+"""Strata or sentences that a `RoundReport` names: a screen of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How much evidence a stratum or a sentence has: `log_e` in nats. `held`: it counts as different, or as validated, by now; `more_in`:
+    whose texts a sentence describes more often, by what was explored; None of a stratum.
+    """
+
+    name: str
+    log_e: float
+    held: bool
+    more_in: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +29,7 @@ class RoundReport:
     """One line of progress at the end of a round.
 
     `log_e` is the natural logarithm of the overall e-value so far; `found` counts divergent strata (explore) or validated
-    hypotheses (confirm) among `of`.
+    hypotheses (confirm) among `of`. `leading`: those with most evidence, at most `MOST_LEADING`. `audit`: which of several is at work.
     """
 
     phase: str
@@ -20,6 +38,13 @@ class RoundReport:
     log_e: float
     found: int
     of: int
+    leading: tuple[Standing, ...] = ()
+    audit: str = ""
+
+
+def leaders(standings: Iterable[Standing]) -> tuple[Standing, ...]:
+    """Those with most evidence, the strongest first; what holds comes before what does not."""
+    return tuple(sorted(standings, key=lambda one: (not one.held, -one.log_e, one.name))[:MOST_LEADING])
 
 
 class Observer(Protocol):
@@ -68,4 +93,4 @@ class Named:
 
     def round_ended(self, report: RoundReport) -> None:
         """See `Observer.round_ended`."""
-        self._observer.round_ended(report)
+        self._observer.round_ended(replace(report, audit=self._name))
