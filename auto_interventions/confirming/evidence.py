@@ -10,6 +10,8 @@ from auto_interventions.inference.ebh import e_bh, gate_is_open
 from auto_interventions.inference.fixed import benjamini_hochberg
 from auto_interventions.records import BoolArray, FloatArray
 
+LEANING = 1.0  # nats; below, nothing can be extrapolated
+
 
 def log_e_overall(state: ConfirmState, explored: RoundState) -> float:
     """Log of the gatekeeper's e-value with everything seen so far, exploring and confirming."""
@@ -33,3 +35,12 @@ def nats_needed(state: ConfirmState, explored: RoundState, alpha: float) -> Floa
     passed = validated(state, explored, alpha)
     bar = -np.log(alpha * state.shares * (int(passed.sum()) + 1))
     return np.where(passed, 0.0, np.maximum(bar - state.log_e, 1e-3))
+
+
+def pairs_needed(state: ConfirmState, explored: RoundState, alpha: float) -> FloatArray:
+    """(H,) further pairs after which each sentence would be validated if its evidence went on growing as it did: 0 for those that are, inf
+    where too little grew to be extrapolated. A forecast, no promise."""
+    needed, log_e = nats_needed(state, explored, alpha), state.log_e
+    growing = log_e > LEANING
+    ahead = len(state.pairs) * needed / np.where(growing, log_e, 1.0)
+    return np.where(needed <= 0, 0.0, np.where(growing, ahead, np.inf))

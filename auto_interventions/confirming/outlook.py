@@ -8,14 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming.evidence import nats_needed
+from auto_interventions.confirming.evidence import pairs_needed
 from auto_interventions.confirming.standing import standing
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.divergence import retired
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.detectable import smallest_detectable
 
-_LEANING = 1.0  # nats; below, nothing can be extrapolated
 _FAR = 20.0  # times the pairs so far; beyond, nobody would wait
 
 
@@ -48,11 +47,11 @@ def _confirming(state: ConfirmState, explored: RoundState, config: AuditConfig) 
     if state.by_model.all():
         return _judging(state, explored, config)
     told = f"More confirming: {2 * pairs:,} more texts would lower {gain}"
-    needed, log_e = nats_needed(state, explored, alpha), state.log_e
-    leaning = np.flatnonzero((needed > 0) & (log_e > _LEANING) & (needed < _FAR * log_e))
+    ahead = pairs_needed(state, explored, alpha)
+    leaning = ahead[(ahead > 0) & (ahead < _FAR * pairs)]
     if state.fixed or not len(leaning):
         return f"{told}."
-    soonest = max(100, round(2 * pairs * float((needed[leaning] / log_e[leaning]).min()), -2))
+    soonest = max(100, round(2 * float(leaning.min()), -2))
     sentences = "one more sentence" if len(leaning) == 1 else f"the first of {len(leaning)} more sentences"
     return f"{told}; if its evidence goes on growing as it did, {sentences} would be validated after about {soonest:,.0f} more."
 

@@ -5,6 +5,10 @@ differences are a random sample in its order, as the confidence sequence needs. 
 smallest effect of interest in one sentence, within the budget; more texts would buy precision that nobody asked for. Recorded texts cost
 nothing to draw, so all of them are planned, within the budget.
 
+Once all are visited, and a sentence is on its way (its evidence, growing as it did, would be enough after no more pairs than were
+spent), all prompts get further samples alike, while the budget lasts and the sentence keeps its pace. They carry evidence, as focused
+pairs do.
+
 Besides, a round may hold focused pairs (`confirming.focus`): further samples of prompts in the strata where undecided sentences gain
 most.
 
@@ -21,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming.evidence import nats_needed
+from auto_interventions.confirming.evidence import nats_needed, pairs_needed
 from auto_interventions.confirming.focus import FOCUSED, focus_of
 from auto_interventions.confirming.standing import AT_LEAST, SPARE, checks_decided, is_open
 from auto_interventions.confirming.state import ConfirmState
@@ -35,6 +39,7 @@ from auto_interventions.subjects.base import Request
 _FEWEST = 500
 _MOST = 32_000
 _MOST_FOCUSED = 2.0  # times the backbone
+_MOST_MORE = 1.0  # times the pairs so far, for a sentence that is on its way when the plan is done
 _UNLIMITED: int = 1 << 40
 _FEW = 50  # pairs of a round where only language models have still to judge
 
@@ -136,7 +141,7 @@ def next_round(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, con
     drawn = dict(state.drawn)
     focus = _focus(plan, state, explored, config, left) if config.sampling.strategy != "uniform" else None
     unvisited = plan.backbone[state.backbone_prompts :]
-    if not unvisited and focus is None and judging.any():
+    if not unvisited and focus is None and (judging.any() or _within_reach(state, explored, config, left)):
         focus = _everywhere(plan, state)
     for_focus = 0 if focus is None else wanted if not unvisited else int(wanted * FOCUSED)
     backbone = _slice(unvisited, wanted - for_focus, left - for_focus, drawn) if wanted > for_focus else []
@@ -170,6 +175,16 @@ def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config:
     needed = nats_needed(state, explored, config.inference.alpha)
     needed = np.where(state.by_model & ~is_open(state, explored, config), 0.0, needed)  # settled ones do not vote
     return focus_of(state.seen, _sizes(plan, state), needed, state.shares, spare, (config.sampling.seed, state.rounds))
+
+
+def _within_reach(state: ConfirmState, explored: RoundState, config: AuditConfig, left: int) -> bool:
+    """Whether what is left, and no more than was spent so far, would validate some sentence with a check that is not shown to be small."""
+    if config.sampling.strategy == "exhaustive" or not len(state.pairs):
+        return False
+    ahead = pairs_needed(state, explored, config.inference.alpha)
+    near = np.flatnonzero(~state.by_model & (ahead > 0) & (ahead <= min(left, _MOST_MORE * len(state.pairs))))
+    smallest = config.inference.smallest_effect
+    return any(max(-low, high) > smallest for low, high in (state.interval(row, config.inference.alpha) for row in near.tolist()))
 
 
 def _sizes(plan: ConfirmPlan, state: ConfirmState) -> FloatArray:
