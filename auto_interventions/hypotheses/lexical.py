@@ -52,18 +52,19 @@ def log_odds(gained: FloatArray, gained_of: FloatArray | float, lost: FloatArray
     return odds / np.sqrt(variance)
 
 
-def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tuple[str, ...]], csr_matrix]:
+def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tuple[str, ...]], csr_matrix, int]:
     """The words and phrases that differ most between the sides, overall or within one stratum.
 
     A stratum's z-score has to beat the overall one by what choosing the best of S strata is worth: z² / 2 − log S. Forms of one stem that
     differ the same way (otter, otters) are a further candidate together.
 
     Returns:
-        About 1,000 candidates at most, each the phrases any of which will do, and (texts, candidates) marks.
+        About 1,000 candidates at most, each the phrases any of which will do; (texts, candidates) marks; and of how many phrases they are
+        the best.
     """
     grams = count_grams(folded)
     if not grams.words:
-        return [], csr_matrix((len(folded), 0))
+        return [], csr_matrix((len(folded), 0)), 0
     scores, signs = _scores(grams, design)
     kept: list[int] = []
     lengths = np.array([len(words) for words in grams.words], dtype=np.int64)
@@ -75,7 +76,8 @@ def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tupl
     phrases = [(as_phrase(list(grams.words[column])),) for column in kept]
     families = _families(grams, kept, signs)
     marks = [columns[:, kept], *(csr_matrix(columns[:, family].max(axis=1)) for family in families)]
-    return phrases + [tuple(grams.words[column][0] for column in family) for family in families], csr_matrix(hstack(marks))
+    candidates = phrases + [tuple(grams.words[column][0] for column in family) for family in families]
+    return candidates, csr_matrix(hstack(marks)), len(grams.words)
 
 
 def _families(grams: Grams, kept: Sequence[int], signs: FloatArray) -> list[list[int]]:

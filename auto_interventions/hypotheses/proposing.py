@@ -44,6 +44,7 @@ class Candidates:
         design: which text belongs where.
         evidence: of each check.
         strata: (n,) the stratum of each pair.
+        looked_at: of how many checks these are the best.
     """
 
     predicates: list[Predicate]
@@ -52,16 +53,20 @@ class Candidates:
     evidence: Evidence
     strata: tuple[str, ...]
     own: int
+    looked_at: int
 
     @property
     def lexical(self) -> BoolArray:
         """(C,) which are about words; the others, about form, are far fewer."""
         return np.array([predicate.kind in ("phrase", "opening", "ending") for predicate in self.predicates], dtype=np.bool_)
 
-    @property
-    def strongest(self) -> float:
-        """The most evidence that any of them has, in nats; 0 without any."""
-        return float(self.evidence.growth.max(initial=0.0))
+    def confirmable(self, pairs: int, needed: float) -> BoolArray:
+        """(C,) which would gain `needed` nats on `pairs` fresh pairs, if these show what the explored ones show beyond chance.
+
+        The best of K checks without any difference has about log K nats: chance gives 1/wealth of them a wealth of any size (Ville).
+        """
+        beyond_chance = self.evidence.growth - np.log(max(1, self.looked_at))
+        return np.asarray(beyond_chance * pairs >= needed * max(1, len(self.strata)), dtype=np.bool_)
 
     @property
     def payoffs(self) -> FloatArray:
@@ -123,10 +128,10 @@ def candidates(
     places = [strata[pair] for pair in pairs]
     design = Design([prompt_ids[pair] for pair in pairs], places)
     texts = [side[pair][:_LONGEST_TEXT] for side in (base, intervention) for pair in pairs]
-    predicates, marks = _candidates(texts, design, own)
+    predicates, marks, looked_at = _candidates(texts, design, own)
     kept = _worth_a_look(design.evidence(marks), len(own))
     marks = csr_matrix(marks.tocsc()[:, kept])
-    return Candidates([predicates[column] for column in kept], marks, design, design.evidence(marks), tuple(places), len(own))
+    return Candidates([predicates[column] for column in kept], marks, design, design.evidence(marks), tuple(places), len(own), looked_at)
 
 
 def read_off(texts: Sequence[str]) -> None:
@@ -169,16 +174,16 @@ def _chosen_pairs(pairs: int, most: int) -> list[int]:
     return sorted(generator("propose", pairs).choice(pairs, size=most, replace=False).tolist())
 
 
-def _candidates(texts: list[str], design: Design, own: list[Predicate]) -> tuple[list[Predicate], csr_matrix]:
-    """The user's own, then all detectors' candidates, each predicate once; and (2n, C) marks."""
+def _candidates(texts: list[str], design: Design, own: list[Predicate]) -> tuple[list[Predicate], csr_matrix, int]:
+    """The user's own, then all detectors' candidates, each predicate once; (2n, C) marks; and of how many checks these are the best."""
     folded = [fold(text) for text in texts]
-    phrases, lexical = lexical_candidates(folded, design)
+    phrases, lexical, counted = lexical_candidates(folded, design)
     formats, layout = format_candidates(texts, folded, design)
     found: list[Predicate] = [*own, *(Phrase(phrases=forms) for forms in phrases), *formats]
     owned = csr_matrix(np.nan_to_num(matrix(own, texts)).T.astype(np.float64))
     marks = csr_matrix(hstack([owned, lexical, layout]))
     fresh = [column for column, predicate in enumerate(found) if column < len(own) or predicate not in own]
-    return [found[column] for column in fresh], csr_matrix(marks.tocsc()[:, fresh])
+    return [found[column] for column in fresh], csr_matrix(marks.tocsc()[:, fresh]), len(own) + counted + len(formats)
 
 
 def _worth_a_look(evidence: Evidence, own: int) -> list[int]:

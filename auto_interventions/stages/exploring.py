@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -10,7 +11,7 @@ from auto_interventions.confirming import payoff_sums
 from auto_interventions.exploring import suspected
 from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
-from auto_interventions.records import FloatArray, Hypothesis, Pair
+from auto_interventions.records import BoolArray, FloatArray, Hypothesis, Pair
 from auto_interventions.stages.clustering import settle
 from auto_interventions.stages.labelling import spoken
 from auto_interventions.stages.order import Counts
@@ -23,7 +24,7 @@ EXHAUSTIVE_PAIRS = 60_000
 
 # While exploring goes on, suggestions are read off so many of the last pairs: a round's cost must not grow with all that were drawn.
 SUGGESTING_PAIRS = 2_000
-# Nats of explored evidence from which a sentence is worth confirming: it was the best of about a thousand candidates.
+# Nats of explored evidence from which a sentence may be worth confirming: fewer are soon had by chance.
 NAMED = 10.0
 
 
@@ -40,7 +41,15 @@ def propose(where: Workspace) -> Counts:
 def named(where: Workspace) -> bool:
     """Whether what was explored so far describes the difference well enough to be confirmed."""
     with where.ledger.stage("propose"):
-        return suggestions(where).strongest >= NAMED
+        return bool(_named(where, suggestions(where)).any())
+
+
+def _named(where: Workspace, found: Candidates) -> BoolArray:
+    """(C,) which checks could be confirmed with what `max_texts` has left, by their evidence beyond what the best of so many has anyway."""
+    config = where.config
+    left = (config.sampling.max_texts - where.explore_state().texts) // 2
+    needed = math.log(config.hypotheses.limit / config.inference.alpha)
+    return (found.evidence.growth >= NAMED) & found.confirmable(left, needed)
 
 
 def suspicion(where: Workspace) -> FloatArray | None:
@@ -53,7 +62,7 @@ def suspicion(where: Workspace) -> FloatArray | None:
         found = suggestions(where)
         names = state.strata[: state.tree.roots]
         pool = Counter(prompt.stratum for prompt in where.prompts_of("explore"))
-        open_ones = np.flatnonzero(found.evidence.growth < NAMED)
+        open_ones = np.flatnonzero(~_named(where, found))
         sizes = np.array([pool[name] for name in names], dtype=np.float64)
         sums, direction = payoff_sums(found.payoffs[open_ones], found.strata, names), found.evidence.direction[open_ones]
         return suspected(sums, direction, found.lexical[open_ones].astype(np.int64), sizes, (state.seed, state.round))

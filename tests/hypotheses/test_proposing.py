@@ -210,9 +210,10 @@ def test_log_odds_screen_keeps_a_rare_word_of_one_stratum() -> None:
         insert(text, "It smelled of nutmeg.") if stratum == "kitchen" and pair % 10 < 4 else text
         for pair, (text, stratum) in enumerate(zip(intervention, strata, strict=True))
     ]
-    phrases, marks = lexical_candidates([text.lower() for text in [*base, *intervention]], Design(prompts, strata))
+    phrases, marks, counted = lexical_candidates([text.lower() for text in [*base, *intervention]], Design(prompts, strata))
     assert ("nutmeg",) in phrases
     assert marks.shape == (2 * PAIRS, len(phrases))
+    assert counted > len(phrases)
 
 
 @pytest.mark.parametrize(
