@@ -24,6 +24,13 @@ def preset_names(incomplete: str) -> list[str]:
     return [name for name in presets.about() if name.startswith(incomplete)]
 
 
+def bank_names(incomplete: str) -> list[str]:
+    """The published banks; files are the shell's own affair."""
+    from auto_interventions.prompts.published import BANKS
+
+    return [name for name in BANKS if name.startswith(incomplete)]
+
+
 def kinds(incomplete: str) -> list[str]:
     """Kinds of entries of a store."""
     from auto_interventions.cli.store import KINDS

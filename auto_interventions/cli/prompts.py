@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auto_interventions.cli.consoles import err_console, out_console
+from auto_interventions.cli.completing import bank_names, fields
+from auto_interventions.cli.consoles import err_console, note, out_console, print_json, tell
+from auto_interventions.cli.options import Json
 from auto_interventions.errors import BadInput
 
 if TYPE_CHECKING:
@@ -29,29 +31,37 @@ def prompts(
             metavar="AUDIT.yaml|BANK",
             help="An audit file, a prompt file, a published bank (mwe, truthfulqa, bold, mpi, jailbreak, xstest), or hub:DATASET.",
             show_default=False,
+            autocompletion=bank_names,
         ),
     ],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A=B", help="A field of `prompts`; of an audit file any field, as A.B=C.")
+        list[str] | None,
+        typer.Option("--set", metavar="A=B", help="A field of `prompts`; of an audit file any field, as A.B=C.", autocompletion=fields),
     ] = None,
     samples: Annotated[int, typer.Option("--samples", metavar="N", min=0, help="Prompts of each stratum that are shown.")] = 1,
     embed: Annotated[bool, typer.Option("--embed", help="Make the strata of `strata: auto`, which loads the encoder.")] = False,
     ask: Annotated[bool, typer.Option("--ask", help="Have a bank of `source: generated` written now, which costs money.")] = False,
     write: Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write the prompts as JSONL.", show_default=False)] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Shows what would be asked: prompts by stratum and pool, what was left out, licence and source. Loads no model."""
+    from auto_interventions.stages.viewing import SCHEMA
+
     config = _config(what, overrides or [])
-    view = _view(config, embed, ask, samples)
-    if view is None:
+    if (unknown := _unknown_yet(config, ask)) is not None:
+        if json_output:
+            print_json({"schema": SCHEMA, "bank": None, "why": unknown})
+        else:
+            tell(unknown)
         return
+    view = _view(config, embed, samples)
     if write is not None:
         _write(view, write)
     if json_output:
-        typer.echo(json.dumps(view.as_dict(), indent=1, ensure_ascii=False))
+        print_json(view.as_dict())
         return
     for line in _facts(view, config):
-        out_console.print(line, highlight=False, markup=False, soft_wrap=True)
+        tell(line)
     out_console.print(_table(view))
 
 
@@ -78,7 +88,14 @@ def _config(what: str, overrides: list[str]) -> AuditConfig:
     return audit_of({**nobody, "prompts": bank}, fields, Path(what), Path.cwd())
 
 
-def _view(config: AuditConfig, embed: bool, ask: bool, samples: int) -> BankView | None:
+def _unknown_yet(config: AuditConfig, ask: bool) -> str | None:
+    """Why nothing can be shown: the models, or a language model, write the bank when the audit starts."""
+    if config.prompts.source == "free":
+        return "The two models write this bank themselves when the audit starts (`source: free`): nothing is known of it yet."
+    return _unwritten(config) if config.prompts.written is not None and not ask else None
+
+
+def _view(config: AuditConfig, embed: bool, samples: int) -> BankView:
     from contextlib import ExitStack
 
     from auto_interventions.stages import viewing
@@ -86,13 +103,7 @@ def _view(config: AuditConfig, embed: bool, ask: bool, samples: int) -> BankView
     from auto_interventions.subjects import recorded_texts
 
     bank, written = config.prompts, None
-    if bank.source == "free":
-        err_console.print("The two models write this bank themselves when the audit starts (`source: free`): nothing is known of it yet.")
-        return None
     if bank.written is not None:
-        if not ask:
-            err_console.print(_unwritten(config), highlight=False, markup=False, soft_wrap=True)
-            return None
         with err_console.status(f"{bank.written.by} writes"):
             written = viewing.write_bank(config)
     recorded = recorded_texts(config)
@@ -126,7 +137,7 @@ def _write(view: BankView, path: Path) -> None:
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror or error}); give --write another place") from error
-    err_console.print(f"Written: {path.resolve()}", highlight=False, markup=False, soft_wrap=True)
+    note(f"Written: {path.resolve()}")
 
 
 def _facts(view: BankView, config: AuditConfig) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from auto_interventions.audit_file import load_audit
-from auto_interventions.cli.app import app
+from auto_interventions.cli.app import app, main
 from auto_interventions.runs import load_run
 from auto_interventions.stages.checking import check_files
 
@@ -109,10 +109,17 @@ def test_a_bank_that_is_not_written_yet_says_what_it_will_cost(
     written = {"by": "gemini:gemini-2.5-flash", "categories": ["the sea", "bread"], "each": 30}
     sides = {"base": {"model": "gpt2"}, "intervention": {"model": "gpt2"}}
     file.write_text(yaml.safe_dump({"name": "w", **sides, "prompts": {"source": "generated", "written": written}, "store": "store"}))
-    code, errors = run("prompts", str(file), capsys=capsys, monkeypatch=monkeypatch)
-    assert code == 0
-    assert "gemini:gemini-2.5-flash will write this bank" in errors
-    assert "6 to 24 calls, $0.0" in errors
+    monkeypatch.setattr("sys.argv", ["auto-interventions", "prompts", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "gemini:gemini-2.5-flash will write this bank" in said
+    assert "6 to 24 calls, $0.0" in said
+    monkeypatch.setattr("sys.argv", ["auto-interventions", "prompts", str(file), "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "will write this bank" in json.loads(capsys.readouterr().out)["why"]
     check_files(load_audit(file), tmp_path / "run")
 
 
