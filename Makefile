@@ -1,5 +1,6 @@
 # make demo   audits the demo's two language models and opens nothing: the report's path is the last line
 # make test   the tests            make check  formatting, lint, types, import rules
+# make site   the documentation as a site, dist/site/index.html
 # make setup  the environment only make lock   resolves the locked versions anew
 # Every target makes what it needs first; PYTHON=python3.12 chooses the interpreter.
 
@@ -7,7 +8,7 @@
 bin := .venv/bin
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup demo test check format lock docs plant benchmarks
+.PHONY: help setup demo test check format lock docs site plant benchmarks
 help:
 	@grep '^# ' Makefile | cut -c3-
 
@@ -36,6 +37,10 @@ format: setup
 
 docs: setup
 	@$(bin)/python scripts/document_config.py
+
+site: setup
+	@$(bin)/python -m sphinx --fail-on-warning --keep-going --quiet docs dist/site
+	@printf 'Read it:  %s\n' "$(CURDIR)/dist/site/index.html"
 
 plant: setup
 	@$(bin)/auto-interventions plant demo/plant.yaml --again

@@ -1,0 +1,1 @@
+"""What the documentation says is so, and its site is built without a warning."""
