@@ -13,6 +13,7 @@ from auto_interventions.report.plain import one_line
 Row = Mapping[str, Any]
 _MOST_ROWS = 12
 _LABELLED = 5
+_MOST_PANELS = 12
 _LABEL_COLUMN = 345  # pixels
 _SPREADING_STEPS = 60
 
@@ -79,8 +80,9 @@ def _labels(common: Any, order: Any, narrow: bool) -> Any:
     )
 
 
-def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, *, narrow: bool) -> Drawing | None:
-    """Evidence against "no difference" as texts were drawn: overall and in each stratum, with the line of decision."""
+def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, decided: int | None, *, narrow: bool) -> Drawing | None:
+    """Evidence against "no difference" as texts were drawn: overall and in each stratum, with the line of decision; `decided`: the texts
+    after which the whole had crossed it."""
     if len(rounds) < 2:
         return None
     alt = altair()
@@ -105,10 +107,64 @@ def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, 
             y="y:Q", x=alt.value("width"), text="text:N"
         ),
     ]
+    if decided is not None:
+        moment = alt.Chart(values([{"texts": decided, "text": f"decided: {decided:,} texts"}]))
+        layers[2:2] = [
+            moment.mark_rule(color=INK, strokeWidth=1).encode(x="texts:Q"),
+            moment.mark_text(color=INK, align="left", baseline="top", dx=6, fontSize=12, fontWeight="bold").encode(
+                x="texts:Q", y=alt.value(0), text="text:N"
+            ),
+        ]
     chart = alt.layer(*layers).properties(width=255 if narrow else 820, height=210 if narrow else 280)
     last = rounds[-1]
     text = f"After {last['texts']:,} texts the evidence is {wording.odds(last['log_e_overall'])}; the line is at {1 / alpha:.3g} to 1."
     return draw(chart, f"evidence-{'narrow' if narrow else 'wide'}", "Evidence that the models differ, as texts were drawn", text)
+
+
+def strata_panels(rounds: Sequence[Row], strata: Sequence[Row], alpha: float, *, narrow: bool) -> Drawing | None:
+    """Evidence in each stratum as texts were drawn, a small panel each, the strongest first. `strata`: rows of strata.parquet."""
+    if len(rounds) < 2 or len(strata) < 2:
+        return None
+    alt = altair()
+
+    names = [str(stratum["stratum"]) for stratum in strata]
+    differ = {name: bool(stratum["divergent"]) for name, stratum in zip(names, strata, strict=True)}
+    last = {name: float(stratum["log_e"]) for name, stratum in zip(names, strata, strict=True)}
+    order = sorted(names, key=lambda name: (-last[name], name))[:_MOST_PANELS]
+    titles = {name: f"{number + 1}. {one_line(name, 18 if narrow else 24) or '?'}" for number, name in enumerate(order)}
+    own: list[dict[str, Any]] = [
+        {"panel": titles[name], "texts": one["texts"], "evidence": max(_log10(one["log_e"]), -2.5), "differ": differ[name]}
+        for one in _stratum_rows(rounds, names)
+        if (name := one["name"]) in titles
+    ]
+    line = math.log10(1 / alpha)
+    top, bottom = max(line * 1.25, *(row["evidence"] for row in own)), min(0.0, *(row["evidence"] for row in own))
+    axis = alt.Axis(title=None, values=_ticks(bottom, top)[:: 2 if narrow else 1], labelExpr=_POWER_LABEL.replace(" to 1", ""))
+    y = alt.Y("evidence:Q", scale=alt.Scale(domain=[bottom, top * 1.04], nice=False, clamp=True), axis=axis)
+    x = alt.X("texts:Q", title=None, axis=alt.Axis(tickCount=2, grid=False, format=",.0f"))
+    colour = alt.Color("differ:N", legend=None, scale=alt.Scale(domain=[True, False], range=[INTERVENTION, QUIET]))
+    common = alt.Chart()
+    layers = [
+        common.mark_rule(color=INK, strokeDash=[3, 3], strokeWidth=1).encode(y=alt.datum(line)),
+        common.mark_line(strokeWidth=2.2).encode(x=x, y=y, color=colour),
+    ]
+    header = alt.Header(title=None, labelColor=INK, labelFontSize=12, labelAnchor="start", labelPadding=4)
+    facet = alt.Facet("panel:N", sort=[titles[name] for name in order], header=header)
+    panels = alt.layer(*layers, data=values(own)).properties(width=120 if narrow else 178, height=64)
+    chart = panels.facet(facet=facet, columns=2 if narrow else 4, spacing=18)
+    text = " ".join(f"{name}: {wording.odds(last[name])}{', they differ' if differ[name] else ''}." for name in order)
+    return draw(
+        chart, f"panels-{'narrow' if narrow else 'wide'}", "Evidence in each kind of prompt, as texts were drawn", one_line(text, 2_000)
+    )
+
+
+def _stratum_rows(rounds: Sequence[Row], names: Sequence[str]) -> list[dict[str, Any]]:
+    start: Row = {"texts": 0, "log_e_strata": [0.0] * len(names)}
+    return [
+        {"name": name, "texts": one["texts"], "log_e": log_e}
+        for one in (start, *rounds)
+        for name, log_e in zip(names, one["log_e_strata"], strict=False)
+    ]
 
 
 def _evidence_rows(rounds: Sequence[Row], strata: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import re
 
 from auto_interventions.report.plain import one_line
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# What means something wherever it stands, a colon that could begin an emoji's code, and what does at the beginning of a line.
+_MEANING = re.compile(r"^(?P<number>\d{1,9})(?=[.)])|(?=[\\`*_{}\[\]<>|~$&#=^]|:\S|(?<![\s\S])[-+])")
 # Where an address becomes a link although nobody wrote one: an invisible word joiner there stops it. `one_line` has shown foreign ones.
 _LINKING = re.compile(r"(?<=:)(?=//)|(?<=[wW]{3})(?=\.)|(?<=@)")
 _JOINER = "\u2060"
@@ -23,9 +24,9 @@ def escaped(text: object, longest: int = 200) -> str:
     """`text` as one line of Markdown that shows it and means nothing.
 
     >>> escaped("![a](x) | <b>")
-    '\\\\!\\\\[a\\\\]\\\\(x\\\\) \\\\| \\\\<b\\\\>'
+    '!\\\\[a\\\\](x) \\\\| \\\\<b\\\\>'
     """
-    return _PUNCTUATION.sub(r"\\\1", unlinked(text, longest))
+    return _MEANING.sub(r"\g<number>\\", unlinked(text, longest))
 
 
 def cell(text: object, longest: int = 200) -> str:

@@ -1,7 +1,8 @@
 """report.html: one file that needs no network, made from the files of a run directory alone.
 
 Everything in it that a model or a user wrote is text: the template engine escapes all, control characters are made visible (`plain`), and a
-Content-Security-Policy forbids every request, every form and every script but the page's own. The same directory gives the same page, byte for byte.
+Content-Security-Policy forbids every request, every form and every script but the page's own. The same directory gives the same page, byte
+for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from auto_interventions.records import ROLES
-from auto_interventions.report import banks, beside, cards, figures, judges, money, sections, sides, weights, wording
+from auto_interventions.report import banks, beside, cards, figures, grid, judges, money, sections, sides, weights, wording
+from auto_interventions.report.certainty import sure
 from auto_interventions.report.choices import choices
 from auto_interventions.report.drawing import Drawing
 from auto_interventions.report.evidence import evidence
@@ -69,6 +71,7 @@ def _context(run: Run) -> dict[str, Any]:
         "name": one_line(run.run.get("name", "audit"), 120),
         "labels": labels,
         "verdict": {"kind": verdict.kind, "headline": visible(verdict.headline, 1_200), "detail": visible(verdict.detail, 1_600)},
+        "sure": sure(findings),
         "status": run.run.get("status", "running"),
         "stopped_because": visible(run.run.get("stopped_because") or findings.get("stopped_because") or "", 600),
         "day": str(run.run.get("finished") or run.run.get("started") or "")[:10],
@@ -104,9 +107,11 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
     if (run.findings.get("overall") or {}).get("verdict") != "different":
         clusters = clusters.iloc[:0]  # what moved is told only behind the gate: of a hundred clusters some move by chance
     strata = sections.strata(table) if not table.empty else []
+    table_of_strata = sections.records(table)
     points = sections.points(texts, str(run.run.get("name")))
     rounds = run.run.get("rounds") or []
     names = sections.stratum_names(table)
+    decided = _decided(rounds, alpha)
     return {
         "map": figures.map_of_texts(points, sections.landmarks(clusters)),
         "map_data": sections.readable(points),
@@ -116,8 +121,10 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
         "strata_map": figures.map_of_strata(strata),
         "clusters": sections.clusters(clusters, texts),
         "clustering": run.run.get("clustering") or {},
-        "rounds": _both(lambda narrow: figures.evidence_rounds(rounds, names, alpha, narrow=narrow)),
-        "decided": _decided(rounds, alpha),
+        "rounds": _both(lambda narrow: figures.evidence_rounds(rounds, names, alpha, decided, narrow=narrow)),
+        "panels": _both(lambda narrow: figures.strata_panels(rounds, table_of_strata, alpha, narrow=narrow)),
+        "grid": grid.grid(wording.validated(run.findings)),
+        "decided": decided,
         "confirmed": next((int(one["pairs"]) for one in run.run.get("confirm_rounds") or [] if one["validated"]), None),
     }
 

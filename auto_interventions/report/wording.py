@@ -34,6 +34,9 @@ class Verdict:
     headline: str
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.headline} {self.detail}"
+
 
 def percent(rate: float) -> str:
     """A rate as a percentage, one decimal below 10% and next to 100%; never a false 0% or 100%.

@@ -39,7 +39,8 @@
   // ---- search and filters: over the findings, and over what did not hold
   const cards = all("article.card"), rows = all("tr[data-more]"), query = one("#query"), filters = all("select[data-filter]");
   const shown = () => cards.filter((card) => !card.hidden);
-  const words = new Map([...cards, ...rows].map((each) => [each, each.textContent.toLowerCase()]));
+  const heads = (each) => (each.matches("tr") ? [each] : all("h3, .numbers, .strata, .beside", each)); // texts of models would fit too often
+  const words = new Map([...cards, ...rows].map((each) => [each, heads(each).map((head) => head.textContent).join(" ").toLowerCase()]));
   function fits(element, wanted) {
     return words.get(element).includes(wanted) && filters.every(({ value, dataset }) =>
       !value || (element.dataset[dataset.filter] || "").split(" ").includes(value));
@@ -60,7 +61,7 @@
     CSS.highlights.delete("found");
     const ranges = [];
     if (wanted.length > 1) {
-      for (const element of [...shown(), ...rows.filter((row) => !row.hidden)]) {
+      for (const element of [...shown(), ...rows.filter((row) => !row.hidden)].flatMap(heads)) {
         const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
         for (let node = walker.nextNode(); node && ranges.length < 2000; node = walker.nextNode()) {
           const text = node.data.toLowerCase();
