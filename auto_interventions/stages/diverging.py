@@ -40,7 +40,7 @@ def diverge(where: Workspace, round: int) -> Counts:
     found, of = len(evidence.divergent), len(where.exploring.strata)
     leading = leaders(
         Standing(name, log_e, number in evidence.divergent)
-        for number, (name, log_e) in enumerate(zip(state.strata, evidence.log_e_strata, strict=True))
+        for number, (name, log_e) in enumerate(zip(state.strata, state.log_e_strata.tolist(), strict=True))
     )
     where.observer.round_ended(RoundReport("explore", round, state.texts, evidence.log_e_overall, found, of, leading))
     return {"divergent": found, "texts": state.texts}
