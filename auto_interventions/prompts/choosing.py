@@ -11,7 +11,7 @@ from typing import TypeVar
 from auto_interventions.config import PromptsConfig
 from auto_interventions.errors import PromptError
 from auto_interventions.fingerprint import fingerprint
-from auto_interventions.prompts.duplicates import near_copies, plain_words
+from auto_interventions.prompts.duplicates import distinct, without_copies
 from auto_interventions.prompts.rows import BankRow
 from auto_interventions.records import Prompt
 
@@ -44,8 +44,8 @@ def chosen(rows: Sequence[BankRow], config: PromptsConfig, seed: int, where: str
     steps: list[tuple[str, Callable[[list[BankRow]], list[BankRow]]]] = [
         ("empty", lambda held: [row for row in held if row.text.strip()]),
         ("of other categories", lambda held: _of_categories(held, config.categories, where)),
-        ("alike", _distinct),
-        ("near copies", lambda held: _without_copies(held, config.near_duplicates)),
+        ("alike", lambda held: distinct(held, lambda row: row.compared)),
+        ("near copies", lambda held: without_copies(held, config.near_duplicates, lambda row: row.compared)),
         (_cap_name(config), lambda held: _balanced(held, config, seed, where)),
         ("over max_prompts", lambda held: _fewest(held, config.max_prompts, lambda row: fingerprint("cap", seed, row.text))),
     ]
@@ -80,20 +80,6 @@ def _of_categories(rows: list[BankRow], wanted: Sequence[str], where: str) -> li
             raise PromptError(f"{where}: no prompt is of the category {category!r}, which `prompts.categories` names; {hint}")
     names = set(wanted)
     return [row for row in rows if row.stratum in names or row.stratum.split(SUBCATEGORY)[0] in names]
-
-
-def _distinct(rows: list[BankRow]) -> list[BankRow]:
-    kept: dict[str, BankRow] = {}
-    for row in rows:
-        kept.setdefault(plain_words(row.compared), row)
-    return list(kept.values())
-
-
-def _without_copies(rows: list[BankRow], share: float | None) -> list[BankRow]:
-    if share is None:
-        return rows
-    copies = near_copies([row.compared for row in rows], share)
-    return [row for row, first in zip(rows, copies, strict=True) if first < 0]
 
 
 def _balanced(rows: list[BankRow], config: PromptsConfig, seed: int, where: str) -> list[BankRow]:

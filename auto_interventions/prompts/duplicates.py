@@ -12,18 +12,19 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from auto_interventions.records import Prompt
+RowT = TypeVar("RowT")
 
 SHINGLE = 3
 """Words of a sequence."""
 
 # Scripts without spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _SLACK = 1e-9  # of rounding
 _MOST_WORDS = 2**21 - 1  # three numbers of words fit into 63 bits
 _ASCII_SPACES = {code: " " for code in range(128) if not chr(code).isalnum()}
@@ -44,20 +45,20 @@ def plain_words(text: str) -> str:
     return words or " ".join(plain.split())
 
 
-def distinct(rows: Sequence[Prompt]) -> list[Prompt]:
-    """The first of prompts that differ in case, white space or punctuation only: they ask the same, so they are no two units."""
-    kept: dict[str, Prompt] = {}
-    for prompt in rows:
-        kept.setdefault(plain_words(prompt.whole), prompt)
+def distinct(rows: Sequence[RowT], text_of: Callable[[RowT], str]) -> list[RowT]:
+    """The first of rows whose texts differ in case, white space or punctuation only: they ask the same, so they are no two units."""
+    kept: dict[str, RowT] = {}
+    for row in rows:
+        kept.setdefault(plain_words(text_of(row)), row)
     return list(kept.values())
 
 
-def without_copies(prompts: list[Prompt], share: float | None) -> list[Prompt]:
-    """The prompts that nearly copy no earlier one (`near_copies`); None keeps all."""
+def without_copies(rows: list[RowT], share: float | None, text_of: Callable[[RowT], str]) -> list[RowT]:
+    """The rows whose texts nearly copy no earlier one (`near_copies`); None keeps all."""
     if share is None:
-        return prompts
-    copies = near_copies([prompt.text for prompt in prompts], share)
-    return [prompt for prompt, first in zip(prompts, copies, strict=True) if first < 0]
+        return rows
+    copies = near_copies([text_of(row) for row in rows], share)
+    return [row for row, first in zip(rows, copies, strict=True) if first < 0]
 
 
 def near_copies(texts: Sequence[str], share: float) -> list[int]:
@@ -150,4 +151,4 @@ def _rare_first(texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
 
 def _words(text: str) -> list[str]:
     plain = plain_words(text)
-    return plain.split() if plain.isascii() else _WORD.findall(plain)
+    return plain.split() if plain.isascii() else WORD.findall(plain)

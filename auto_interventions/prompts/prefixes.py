@@ -9,16 +9,14 @@ of it.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from auto_interventions.prompts.duplicates import UNSPACED, distinct, plain_words
+from auto_interventions.prompts.duplicates import WORD, distinct, plain_words
 from auto_interventions.records import FloatArray, IntArray, Pair, Prompt
 
-_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 # Of a prompt's pairs so many come before the other prompts' turn.
 _PAIRS_PER_PROMPT = 2
 
@@ -31,14 +29,14 @@ def beginning(text: str, words: int) -> str:
     >>> beginning(" One day a little otter  went to the river.", 4)
     ' One day a little'
     """
-    ends = [match.end() for match in _WORD.finditer(text) if not _is_mark(text[match.end() : match.end() + 1])]
+    ends = [match.end() for match in WORD.finditer(text) if not _is_mark(text[match.end() : match.end() + 1])]
     wanted = min(words, len(ends) // 2)
     return text[: ends[wanted - 1]] if wanted else ""
 
 
 def free_prompts(texts: Iterable[str], words: int) -> list[Prompt]:
     """The distinct beginnings of texts that were written from nothing, as prompts, in the order of the texts."""
-    return distinct([Prompt(start) for text in texts if (start := beginning(text, words)).strip()])
+    return distinct([Prompt(start) for text in texts if (start := beginning(text, words)).strip()], lambda prompt: prompt.whole)
 
 
 def mine_prefixes(

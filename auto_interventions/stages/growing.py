@@ -39,7 +39,7 @@ def free_bank(where: Workspace, counts: StageCounts) -> list[Prompt]:
     where.observer.stage("prompts: texts from nothing", config.free_texts)
     each = {"base": config.free_texts - config.free_texts // 2, "intervention": config.free_texts // 2}
     texts = [text.text for role in ROLES for text in draw(where, role, [Request(Prompt(""), 0, each[role])], counts)]
-    prompts = without_copies(free_prompts(texts, config.prefix_words), config.near_duplicates)
+    prompts = without_copies(free_prompts(texts, config.prefix_words), config.near_duplicates, lambda prompt: prompt.text)
     if len(prompts) < FEWEST_PROMPTS:
         raise PromptError(
             f"`prompts.source: free`: {len(texts)} texts that the models wrote from nothing have {len(prompts)} distinct beginnings of "

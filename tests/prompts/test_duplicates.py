@@ -82,6 +82,10 @@ def test_plain_words_of_ascii_and_of_the_rest_agree() -> None:
     assert plain_words("?!") == "?!"
 
 
+def text_of(prompt: Prompt) -> str:
+    return prompt.text
+
+
 def test_no_prompt_and_no_near_copy_lies_in_both_pools() -> None:
     """The reference pipeline tested hypotheses on prompts, and near copies of prompts, that had suggested them."""
     chance = random.Random(3)
@@ -91,7 +95,7 @@ def test_no_prompt_and_no_near_copy_lies_in_both_pools() -> None:
         said = chance.choices(words, k=12)
         texts += [" ".join(said), " ".join(said).upper() + "!", " ".join([*said[:-1], "otherwise"])]
     chance.shuffle(texts)
-    prompts = without_copies(free_prompts(texts, 50), 0.7)
+    prompts = without_copies(free_prompts(texts, 50), 0.7, text_of)
     pools = split(prompts, 0.5, 0)
     explore = [prompt.text for prompt in pools if prompt.pool == "explore"]
     confirm = [prompt.text for prompt in pools if prompt.pool == "confirm"]
@@ -104,7 +108,7 @@ def test_no_prompt_and_no_near_copy_lies_in_both_pools() -> None:
 
 def test_none_keeps_all() -> None:
     prompts = [Prompt("a b c d"), Prompt("a b c d e")]
-    assert without_copies(prompts, None) == prompts
-    assert without_copies(prompts, 0.6) == prompts[:1]
+    assert without_copies(prompts, None, text_of) == prompts
+    assert without_copies(prompts, 0.6, text_of) == prompts[:1]
     assert near_copies([], 0.5) == []
     assert PromptsConfig(path="x").near_duplicates is None
