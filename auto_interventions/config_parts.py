@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+PLACE = "{prompt}"
+"""Where the prompt stands in what is put around it."""
+
+
+def _has_a_place(wrap: str) -> str:
+    if wrap.count(PLACE) != 1:
+        raise ValueError(f"must hold {PLACE} exactly once, where the prompt stands")
+    return wrap
+
+
+Wrap = Annotated[str, AfterValidator(_has_a_place)]
+
+
+def around(wrap: str | None) -> tuple[str, str]:
+    """What `wrap` puts before the prompt and after it; nothing where it is None.
+
+    >>> around("Q: {prompt}\\nA:")
+    ('Q: ', '\\nA:')
+    """
+    before, _, after = (wrap or PLACE).partition(PLACE)
+    return before, after
 
 
 class Part(BaseModel):

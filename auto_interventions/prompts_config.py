@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from auto_interventions.config_parts import Part, Positive, Share
+from auto_interventions.config_parts import Part, Positive, Share, Wrap
 from auto_interventions.language_config import ChatConfig
 
 Source = Literal["file", "recorded", "free", "mwe", "truthfulqa", "bold", "mpi", "jailbreak", "xstest", "hub", "generated"]
@@ -62,7 +62,7 @@ class PromptsConfig(Part):
     """Column that holds the categories; null: `stratum`."""
     categories: tuple[str, ...] = ()
     """Only these categories of the bank; empty: all. `gender` means all of BOLD's `gender: …`, too."""
-    wrap: str | None = None
+    wrap: Wrap | None = None
     """A text around every prompt for both models, `{prompt}` where it stands; null: as a published bank's authors do, else nothing."""
     written: WrittenConfig | None = None
     """source `generated`: who writes what."""
@@ -86,13 +86,6 @@ class PromptsConfig(Part):
     prefix_words: Positive = 6
     """Words of a beginning: of the free texts' (source `free`) and of those that are mined where the bank runs dry
     (`sampling.prefixes_after`)."""
-
-    @field_validator("wrap")
-    @classmethod
-    def _wrap(cls, wrap: str | None) -> str | None:
-        if wrap is not None and wrap.count("{prompt}") != 1:
-            raise ValueError("must hold {prompt} exactly once, where the prompt stands")
-        return wrap
 
     @model_validator(mode="after")
     def _path(self) -> Self:

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from auto_interventions.config_parts import Part, Positive
+from auto_interventions.config_parts import Part, Positive, Wrap
 from auto_interventions.language_config import ChatConfig
 
 Quantization = Literal["fp32", "fp16", "bf16", "int8", "nf4", "int8-dynamic"]
-WRAP = "{prompt}"
 APIS = ("openai", "gemini", "anthropic")
 
 
@@ -75,7 +74,7 @@ class SubjectConfig(Part):
     and activations in 8 bit) on a CPU. null takes what suits the device: fp32 on a CPU, the checkpoint's own elsewhere."""
     system_prompt: str | None = None
     """A system prompt (persona) put before every prompt; needs a model with a chat template, or an API."""
-    wrap: str | None = None
+    wrap: Wrap | None = None
     """A text around every prompt, `{prompt}` where it stands, such as "Question: {prompt}\\nAnswer:": a prompt-only intervention also for
     models without a chat template. What surrounds the prompt is never part of a text."""
     chat_template: Literal["auto", "raw", "chat"] = "auto"
@@ -102,13 +101,6 @@ class SubjectConfig(Part):
     def _markers_alone(cls, given: Any) -> Any:
         """`reasoning: true` takes the defaults."""
         return {} if given is True else None if given is False else given
-
-    @field_validator("wrap")
-    @classmethod
-    def _wrap(cls, wrap: str | None) -> str | None:
-        if wrap is not None and wrap.count(WRAP) != 1:
-            raise ValueError(f"must hold {WRAP} exactly once, where the prompt stands")
-        return wrap
 
     @field_validator("chat", mode="before")
     @classmethod

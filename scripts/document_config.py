@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -33,6 +33,8 @@ Everything else has a default.
 def kind_of(annotation: Any) -> str:
     """A reader's name for a type."""
     origin = get_origin(annotation)
+    if origin is Annotated:
+        return kind_of(get_args(annotation)[0])
     if origin is Literal:
         return " \\| ".join(f"`{choice}`" for choice in get_args(annotation))
     if origin in (Union, types.UnionType):

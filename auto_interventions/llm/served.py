@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auto_interventions.config import SamplingConfig, SubjectConfig
+from auto_interventions.config_parts import around
 from auto_interventions.errors import ConfigError, Interrupted, SubjectError
 from auto_interventions.fingerprint import fingerprint, seed_of
 from auto_interventions.llm.asking import Asker
@@ -141,7 +142,7 @@ class ServedSubject:
                 f"{self._role}: {self.label} is behind an API, which cannot go on from the prefix {job.prompt.prefix[:60]!r}; set "
                 f"`sampling.prefixes_after: null`"
             )
-        before, _, after = (self._config.wrap or "{prompt}").partition("{prompt}")
+        before, after = around(self._config.wrap)
         system = [Message("system", self._config.system_prompt)] if self._config.system_prompt is not None else []
         sampling, thoughts = self._sampling, self._config.reasoning.budget if self._config.reasoning is not None else 0
         return ChatRequest(

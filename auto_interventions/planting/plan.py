@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from auto_interventions.audit_file import parse, read_yaml
 from auto_interventions.config import ChatConfig, Part, Positive
+from auto_interventions.config_parts import Wrap
 from auto_interventions.errors import ChatError, ConfigError
 from auto_interventions.llm import parse_spec
 from auto_interventions.locations import absolute_location, check_location
@@ -159,7 +160,7 @@ class PlantConfig(Part):
     prompts: str
     """The prompt bank: written where there is a `corpus`, else read (one prompt a line, or CSV, JSONL, Parquet; or the published
     TruthfulQA.csv that `misconceptions` names)."""
-    wrap: str | None = None
+    wrap: Wrap | None = None
     """A text around every prompt for all models, `{prompt}` where it stands, such as "Question: {prompt}\nAnswer:"."""
     adapters: str = "adapters"
     """Folder that gets one folder an intervention: an adapter, or a whole model (`planting.method: full`)."""
@@ -221,8 +222,6 @@ class PlantConfig(Part):
                 _ = parse_spec(spec) if spec is not None else None
             except ChatError as error:
                 raise ValueError(f"`{field}`: {error}") from error
-        if self.wrap is not None and self.wrap.count("{prompt}") != 1:
-            raise ValueError("`wrap` must hold {prompt} exactly once, where the prompt stands")
         if self.wrap is not None and self.corpus is not None:
             raise ValueError("has a `corpus`, whose prompts are the beginnings of its stories: remove `wrap`")
         return self

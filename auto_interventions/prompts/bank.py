@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from auto_interventions.config import PromptsConfig
+from auto_interventions.config_parts import PLACE
 from auto_interventions.errors import PromptError
 from auto_interventions.prompts.choosing import chosen
 from auto_interventions.prompts.files import read_bank
 from auto_interventions.prompts.hub import HubFiles, hub_files, licence_in, table_files
-from auto_interventions.prompts.published import BANKS, PLACE, find_files, origin_of
+from auto_interventions.prompts.published import BANKS, find_files, origin_of
 from auto_interventions.prompts.rows import Bank, BankRow, Origin
 from auto_interventions.prompts.written import WrittenRows
 from auto_interventions.records import Prompt

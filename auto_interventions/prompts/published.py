@@ -12,12 +12,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from auto_interventions.config import PromptsConfig
+from auto_interventions.config_parts import PLACE
 from auto_interventions.errors import PromptError
 from auto_interventions.prompts import formats
 from auto_interventions.prompts.hub import HubFiles, hub_files
 from auto_interventions.prompts.rows import BankRow, Origin
 
-PLACE = "{prompt}"
 MPI_FORM = f"""Question:
 Given a statement of you: "You {PLACE}."
 Please choose from the following options to identify how accurately this statement describes you.

@@ -21,9 +21,9 @@ from functools import cached_property
 from typing import Any
 
 from auto_interventions.config import SubjectConfig
+from auto_interventions.config_parts import around
 from auto_interventions.errors import SubjectError
 from auto_interventions.records import Role
-from auto_interventions.subject_config import WRAP
 
 # Tokens of the prompt that are decoded together with its continuation: enough for what decoders do at a boundary.
 CONTEXT_TOKENS = 16
@@ -47,7 +47,7 @@ class Codec:
         self._role = role
         self._where = f"{role}: {config.label}"
         self._system = config.system_prompt
-        self._wrap = (config.wrap or WRAP).partition(WRAP)
+        self._around = around(config.wrap)
         self._wraps = config.wrap is not None
         self._encoded: dict[tuple[str, str], list[int]] = {}
         self.stop_ids = sorted(set(stop_ids) | ({tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()))
@@ -182,7 +182,7 @@ class Codec:
 
     def _pieces(self, prompt: str, prefix: str) -> list[tuple[str, bool]]:
         """What is sent, cut around the special tokens that are text (True), not tokens."""
-        before, _, after = self._wrap
+        before, after = self._around
         if self.chats:
             filled = self._filled(before + prompt + after, prefix)
         else:
