@@ -8,12 +8,13 @@ from __future__ import annotations
 from auto_interventions.config import SubjectConfig
 from auto_interventions.errors import BadInput
 from auto_interventions.fingerprint import fingerprint
+from auto_interventions.records import ROLES
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace
 from auto_interventions.stores.keys import ContentKeys
 from auto_interventions.stores.sealed import seal, unseal
 from auto_interventions.subjects import subject_content
-from auto_interventions.weightdiff import VERSION, Incomparable, WeightDifference, measure_difference
+from auto_interventions.weightdiff import VERSION, Incomparable, WeightDifference, measure_difference, weights_of
 
 TABLE = "weights.parquet"
 
@@ -44,9 +45,8 @@ def _measured(where: Workspace) -> tuple[WeightDifference, bool]:
     config = where.config
     if config.weights.difference == "never":
         raise Incomparable("the audit file says so (`weights.difference: never`)")
-    for role, side in (("base", config.base), ("intervention", config.intervention)):
-        if side.model is None:
-            raise Incomparable(f"the {role} is {'behind an API' if side.api else 'recorded texts'}, so there are no weights to read")
+    for role in ROLES:
+        weights_of(getattr(config, role), role)
     if where.out_of_budget:
         raise Incomparable("the budget was spent before")
     if not where.reuse_run:

@@ -2,6 +2,6 @@
 
 from auto_interventions.weightdiff.changes import MatrixChange, WeightDifference
 from auto_interventions.weightdiff.comparing import VERSION, measure_difference
-from auto_interventions.weightdiff.sides import Incomparable
+from auto_interventions.weightdiff.incomparable import Incomparable, weights_of
 
-__all__ = ["VERSION", "Incomparable", "MatrixChange", "WeightDifference", "measure_difference"]
+__all__ = ["VERSION", "Incomparable", "MatrixChange", "WeightDifference", "measure_difference", "weights_of"]

@@ -15,11 +15,10 @@ from auto_interventions.config import SubjectConfig
 from auto_interventions.records import FloatMatrix, Role
 from auto_interventions.subjects.sources import folder_of, read_json
 from auto_interventions.weightdiff.factors import Adapter, Factors
-from auto_interventions.weightdiff.incomparable import Incomparable
+from auto_interventions.weightdiff.incomparable import Incomparable, weights_of
 from auto_interventions.weightdiff.names import is_buffer, matched
 from auto_interventions.weightdiff.tensors import Place, places_in, rows_of
 
-__all__ = ["Incomparable", "Side"]
 BLOCK_NUMBERS = 1 << 22  # numbers of one side in memory at a time: 16 MB
 _CASTS = {None: None, "fp32": None, "fp16": "fp16", "bf16": "bf16"}
 
@@ -35,13 +34,12 @@ class Side:
             SubjectError: files are missing or damaged.
         """
         self.role: Role = role
-        if config.model is None:
-            raise Incomparable(f"the {role} is {'behind an API' if config.api else 'recorded texts'}, so there are no weights to read")
+        model = weights_of(config, role)
         if config.quantization not in _CASTS:
             raise Incomparable(
                 f"the {role} is quantized as it is loaded ({config.quantization}), so its weights are not those of its files"
             )
-        self.folder = folder_of(config.model, config.revision, f"{role}.model").resolve()
+        self.folder = folder_of(model, config.revision, f"{role}.model").resolve()
         self.cast = _CASTS[config.quantization]
         self.settings = read_json(self.folder / "config.json", f"{role}.model")
         if self.settings.get("quantization_config"):
