@@ -8,13 +8,15 @@ from pathlib import Path
 from auto_interventions.calibrating import Calibration, calibrate, controlled, write_calibration
 from auto_interventions.config import AuditConfig
 from auto_interventions.embedding import StoredEncoder, open_encoder
-from auto_interventions.errors import Interrupted, RunDirectoryError
+from auto_interventions.errors import Interrupted
 from auto_interventions.flows.runners import THREADS
 from auto_interventions.flows.starting import start_audit
-from auto_interventions.runs import Run, load_run
+from auto_interventions.runs import Run, check_folder, load_run
 from auto_interventions.stages.checking import check_files
 from auto_interventions.stages.progress import Named, Observer
 from auto_interventions.stores import open_store
+
+_OURS = {"forward", "swapped", "calibration.json", "calibration.html", "swapped.parquet"}
 
 
 def start_calibration(
@@ -32,7 +34,7 @@ def start_calibration(
         Interrupted: a service gave way, or a budget ended a control; starting again resumes.
     """
     folder = folder.resolve()
-    _check_folder(folder)
+    check_folder(folder, lambda name: name in _OURS or name.startswith("null-"), "a calibration's")
     check_files(config, folder / "forward")
     audits = {f"null-{number}": controlled(config, "null", folder, number) for number in range(1, nulls + 1)}
     if swap:
@@ -59,13 +61,3 @@ def _read(config: AuditConfig, nulls: Sequence[Run], forward: Run | None, swappe
         return calibrate(nulls, forward, swapped, StoredEncoder(encoder, store).encode, encoder.too_long)
     finally:
         store.close()
-
-
-def _check_folder(folder: Path) -> None:
-    """A folder of ours: nothing in it but what a calibration writes."""
-    ours = {"forward", "swapped", "calibration.json", "calibration.html", "swapped.parquet"}
-    strange = (
-        [path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("null-")] if folder.is_dir() else []
-    )
-    if strange:
-        raise RunDirectoryError(f"{folder}: holds `{sorted(strange)[0]}`, so it is no calibration's folder; name another with --out")

@@ -1,7 +1,7 @@
 """The run directory: what an audit leaves behind, written atomically, readable at any time."""
 
-from auto_interventions.runs.directory import RunDirectory
+from auto_interventions.runs.directory import RunDirectory, check_folder
 from auto_interventions.runs.ledger import Ledger, StageCounts
 from auto_interventions.runs.reading import Run, load_run
 
-__all__ = ["Ledger", "Run", "RunDirectory", "StageCounts", "load_run"]
+__all__ = ["Ledger", "Run", "RunDirectory", "StageCounts", "check_folder", "load_run"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,23 @@ NOT_IDENTITY: dict[str, Any] = {
 def identity(config: AuditConfig) -> str:
     """Fingerprint of what makes two audits the same audit."""
     return fingerprint("audit", config.model_dump(mode="json", exclude=NOT_IDENTITY))
+
+
+def check_folder(path: Path, ours: Callable[[str], bool], owner: str) -> None:
+    """Nothing stands in the way of a folder of several runs.
+
+    Args:
+        ours: whether a file or folder of that name is one that we write there.
+        owner: whose folder it is, as "a comparison's".
+
+    Raises:
+        RunDirectoryError: `path` is a file, or holds something else.
+    """
+    if path.is_file():
+        raise RunDirectoryError(f"{path}: is a file; give --out a folder that does not exist yet")
+    strange = sorted(held.name for held in path.iterdir() if not ours(held.name)) if path.is_dir() else []
+    if strange:
+        raise RunDirectoryError(f"{path}: holds `{strange[0]}`, which is not {owner}; give --out an empty or new folder")
 
 
 class RunDirectory:

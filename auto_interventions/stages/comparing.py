@@ -18,7 +18,7 @@ from auto_interventions.crew import Crew
 from auto_interventions.embedding import StoredEncoder, open_encoder
 from auto_interventions.errors import ConfigError, RunDirectoryError
 from auto_interventions.llm.secrets import ReadBlock
-from auto_interventions.runs import RunDirectory, load_run
+from auto_interventions.runs import RunDirectory, check_folder, load_run
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.progress import Named, Observer
 from auto_interventions.stages.workspace import Workspace
@@ -74,7 +74,7 @@ class SideBySide:
                 f"give at least {config.sampling.max_texts}"
             )
         folder = folder.resolve()
-        _check_folder(folder)
+        check_folder(folder, _OURS.__contains__, "a comparison's")
         sampling = config.sampling.model_copy(update={"strategy": "exhaustive", "max_texts": texts})
         exhaustive = config.model_copy(update={"name": f"{config.name}, exhaustively", "sampling": sampling})
         stores = [config.store] * 2 if share_store else [str(folder / f"store-{arm}") for arm in ARMS]
@@ -149,10 +149,3 @@ def compare(where: SideBySide) -> Counts:
         store.close()
     write_comparison(where.result, where.folder)
     return {"findings": len(where.result.findings.exhaustive), "kept": where.result.findings.kept}
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.is_file():
-        raise RunDirectoryError(f"{folder}: is a file; give --out a folder that does not exist yet")
-    if folder.is_dir() and not {path.name for path in folder.iterdir()} <= _OURS:
-        raise RunDirectoryError(f"{folder}: holds files that are not a comparison's; give --out an empty or new folder")

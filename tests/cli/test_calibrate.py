@@ -88,7 +88,7 @@ def test_a_control_is_an_audit_of_its_own(audit_file: Path, tmp_path: Path) -> N
     [
         (["--set", "sampling.stratgy=active"], "did you mean `strategy`?"),
         (["--set", "sampling.max_texts=4"], "`sampling.max_texts` is 4"),
-        (["--out", "."], "holds `audit.yaml`, so it is no calibration's folder"),
+        (["--out", "."], "holds `audit.yaml`, which is not a calibration's"),
     ],
 )
 def test_mistakes_are_one_sentence_and_nothing_is_written(
