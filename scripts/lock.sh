@@ -17,7 +17,7 @@ printf '%s\n' filelock typing-extensions sympy networkx jinja2 fsspec setuptools
 sed -i '/^torch==/d' requirements.lock docker/requirements.lock
 torch=$(sed -n 's/^torch_version=//p' scripts/setup.sh)
 echo "torch==$torch" > "$needs"
-grep -v '^pandas==' docker/requirements.lock > "$override"
-.venv/bin/uv pip compile pyproject.toml "$needs" --extra gpu --extra team --extra gemini --extra openai --extra anthropic \
+{ grep -v '^pandas==' docker/requirements.lock; grep '^bitsandbytes==' requirements.lock; } > "$override"
+.venv/bin/uv pip compile pyproject.toml "$needs" --extra gpu --extra quantized --extra team --extra gemini --extra openai --extra anthropic \
     --python-version 3.11 --python-platform x86_64-manylinux_2_28 --default-index https://pypi.org/simple --no-config \
     --constraint "$override" --no-annotate --no-header -o docker/gpu.lock
