@@ -34,6 +34,7 @@ from auto_interventions.stores import open_store
 from auto_interventions.subjects import Request, open_subject
 
 EMPTY = 1_000
+Spent = tuple[float, float]  # seconds by the clock, and of the processor
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 
 
@@ -157,20 +158,31 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def many_chunks(requests: list[Request], batch_tokens: int, repeats: int) -> tuple[list[float], list[float]]:
+def worked() -> float:
+    """Processor seconds of this process so far."""
+    return time.process_time()
+
+
+def many_chunks(requests: list[Request], batch_tokens: int, repeats: int) -> tuple[list[Spent], list[Spent]]:
     """The same batches in few chunks, and each in a chunk of its own, alternating."""
-    few: list[float] = []
-    many: list[float] = []
+    few: list[Spent] = []
+    many: list[Spent] = []
     cut = cutting.cut
-    with open_crew("dask:2") as crew:
+    with one_core_each(2) as crew:
         generate(crew, requests[:80], batch_tokens)
+
+        def both() -> Spent:
+            before = worked() + sum(crew.require(worked).values())
+            clock = generate(crew, requests, batch_tokens)
+            return clock, worked() + sum(crew.require(worked).values()) - before
+
         for _ in range(repeats):
-            few.append(generate(crew, requests, batch_tokens))
+            few.append(both())
             from auto_interventions.subjects import spreading
 
             spreading.cut = lambda weights, _: [[place] for place in range(len(weights))]
             try:
-                many.append(generate(crew, requests, batch_tokens))
+                many.append(both())
             finally:
                 spreading.cut = cut
     return few, many
@@ -182,6 +194,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--texts", type=int, default=None, help="default: 8 for each of the demo's prompts")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--chunk-repeats", type=int, default=3)
     parser.add_argument("--batch-tokens", type=int, default=8_192)
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started from here
@@ -191,13 +204,16 @@ def main() -> None:
     requests = [Request(prompt, 0, samples) for prompt in prompts][: -(-count // samples)]
     texts = sum(request.samples for request in requests)
     sys.stdout.write(f"{texts} texts of {len(requests)} prompts, batches of {given.batch_tokens} tokens\n")
-    efficiency(given.workers, requests, given.batch_tokens, given.repeats)
+    if given.repeats:
+        efficiency(given.workers, requests, given.batch_tokens, given.repeats)
     small = texts * 136 // 1_000  # about a thousand batches: a row counts about 136 tokens, prompt and answer
-    few, many = many_chunks(requests, small, given.repeats)
-    sys.stdout.write(
-        f"  batches of {small} tokens, each in a chunk of its own against few chunks: "
-        f"{statistics.median(many):.1f} s / {statistics.median(few):.1f} s = {statistics.median(many) / statistics.median(few):.2f}\n"
-    )
+    few, many = many_chunks(requests, small, given.chunk_repeats)
+    for name, place in (("clock", 0), ("processor, all processes", 1)):
+        ratios = [other[place] / one[place] for one, other in zip(few, many, strict=True)]
+        sys.stdout.write(
+            f"  batches of {small} tokens, each in a chunk of its own against few chunks, by the {name}: "
+            f"{_seconds([one[place] for one in many])} / {_seconds([one[place] for one in few])} = {_spread(ratios)}\n"
+        )
 
 
 if __name__ == "__main__":
