@@ -35,7 +35,8 @@ html_title = "Auto-Interventions"
 html_show_sourcelink = False
 html_copy_source = False
 html_show_copyright = False
-html_static_path = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1f6f54", "color-brand-content": "#1f6f54"},
     "dark_css_variables": {"color-brand-primary": "#7fc7ab", "color-brand-content": "#7fc7ab"},

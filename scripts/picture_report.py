@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 from auto_interventions.report import build_report
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
-WIDE = {"width": 1100, "height": 900}
-PHONE = {"width": 390, "height": 780}
+WIDE = ViewportSize(width=1100, height=900)
+PHONE = ViewportSize(width=390, height=780)
 MARGIN = 24
 
 

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from auto_interventions.cli.app import app
-from tests.documentation.reading import PAGES, ROOT, Code, blocks, shell_lines
+from tests.documentation.reading import PAGES, ROOT, Code, blocks, shell_lines, spans
 
 CLI: Any = typer.main.get_command(app)
 OURS = re.compile(r"(?:^|[\s/(])auto-interventions\s+([a-z-].*)$")
@@ -121,3 +121,25 @@ def test_cheap_commands_run_as_they_are_written(words: list[str], tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() or words[-2] == "--write", "it prints nothing"
+
+
+FOREIGN = {
+    "--nthreads", "--memory-limit", "--resources",  # dask worker
+    "--target", "--no-deps",  # docker build, pip install
+}  # fmt: skip
+
+
+def test_options_that_stand_alone_exist() -> None:
+    """`--trace` in a sentence is an option of some command of ours, or of a benchmark, or of a named program of others."""
+    ours = {"--help"}
+    stack = [CLI]
+    while stack:
+        command = stack.pop()
+        stack.extend(command.commands.values() if isinstance(command, TyperGroup) else [])
+        ours |= {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    sources = "".join(path.read_text(encoding="utf-8") for folder in ("benchmarks", "scripts") for path in (ROOT / folder).rglob("*.py"))
+    alone = [code for page in PAGES for code in spans(page) if code.text.startswith("--")]
+    assert len(alone) > 30
+    for code in alone:
+        for option in OPTION.findall(code.text):
+            assert option in ours or f'"{option}"' in sources or option in FOREIGN, f"{code.where}: nothing has the option {option}"
