@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from auto_interventions.hypotheses import Predicate, known_predicate
 from auto_interventions.report import wording
 from auto_interventions.report.beside import Mark, Remark, mark, reasons, remarks
+from auto_interventions.report.certainty import exact, grasped, quotation
 from auto_interventions.report.choices import Choices, proposer
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 
@@ -23,7 +25,18 @@ _LONGEST_PROMPT = 700
 # Beyond this a text is only searched in its beginning for what to mark.
 _LONGEST_SEARCHED = 100_000
 _JUDGES = {"predicate": "a check that a machine runs on the text"}
-_SOURCES = {"own": "your own hypothesis", "labeller": "proposed by a language model"}
+_SOURCES = {
+    "own": "your own hypothesis",
+    "labeller": "proposed by a language model",
+    "lexical": "proposed by counting words",
+    "opening": "proposed by comparing how texts begin",
+    "ending": "proposed by comparing how texts end",
+    "format": "proposed by measuring length and layout",
+    "refusal": "proposed by looking for refusals",
+    "language": "proposed by telling languages apart",
+}
+_ONE_ORDER = 8  # strata, up to which all cards list them in the same order
+_COMMON = {"mentions", "says", "ends", "opens", "starts", "with"}  # words of checks, not of texts
 _LAYOUT_THEMES = ("Layout", "Markdown")
 
 
@@ -82,6 +95,7 @@ class Card:
     what: str
     effect: dict[str, str]
     evidence: str
+    e_value: str
     strength: str
     where: str
     size_open: bool
@@ -98,15 +112,24 @@ class Card:
     beside: list[Remark]
     source_key: str
     clear_strata: list[int]
+    quote: str
 
 
 def card(
-    finding: Mapping[str, Any], texts: pd.DataFrame, labels: Mapping[str, str], alpha: float, choices: Choices, most_pairs: int = MOST_PAIRS
+    finding: Mapping[str, Any],
+    texts: pd.DataFrame,
+    labels: Mapping[str, str],
+    alpha: float,
+    choices: Choices,
+    *,
+    made: str = "",
+    most_pairs: int = MOST_PAIRS,
 ) -> Card:
-    """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role."""
+    """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role, `made` says what made the run."""
     predicate = known_predicate(finding.get("check"))
     layout = _about_layout(finding.get("check"))
     often, what = wording.claim(finding)
+    fixed, log_e = wording.p_value_of(finding) is not None, wording.log_e_of(finding)
     return Card(
         id=visible(finding["id"], 80),
         often=often,
@@ -118,14 +141,15 @@ def card(
             "interval": wording.interval(finding["interval"]),
             "level": wording.level(alpha),
         },
-        evidence=wording.proof(finding),
-        strength=wording.strength(wording.log_e_of(finding)) if wording.p_value_of(finding) is None else "",
+        evidence=wording.proof(finding) if fixed else grasped(log_e),
+        e_value="" if fixed else exact(log_e),
+        strength="" if fixed else wording.strength(log_e),
         where=visible(wording.where(finding), 400),
         size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
         size_known=wording.size_known(finding),
         strata=stratum_rows(finding),
         pairs=_pairs(finding, texts, predicate, labels)[:most_pairs],
-        also=[visible(also, 300) for also in finding.get("also") or ()],
+        also=[visible(also, 300) for also in _likest_first(finding)],
         layout=layout,
         more_in=finding["more_in"],
         pairs_judged=int(finding.get("pairs", 0)),
@@ -135,6 +159,7 @@ def card(
         beside=remarks(finding, alpha),
         source_key=choices.source_key(finding),
         clear_strata=choices.clear_strata(finding),
+        quote=visible(quotation(finding, labels, alpha, made), 1_000),
     )
 
 
@@ -152,12 +177,20 @@ def _judges(finding: Mapping[str, Any]) -> str:
     return wording.join(names) + blind if names else ""
 
 
+def _likest_first(finding: Mapping[str, Any]) -> list[str]:
+    """What was merged with a finding: first what shares a longer word with it, then longer sentences before shorter."""
+    own = set(re.findall(r"\w{4,}", str(finding.get("statement", "")).lower())) - _COMMON
+    return sorted(finding.get("also") or (), key=lambda also: (own.isdisjoint(re.findall(r"\w{4,}", also.lower())), -len(also)))
+
+
 def stratum_rows(finding: Mapping[str, Any]) -> list[StratumRow]:
-    """The strata of a finding, the largest difference first, all on one axis."""
+    """The strata of a finding, all on one axis: a few by name, as on every card; of many the largest difference first."""
     strata: list[Mapping[str, Any]] = sorted(
         finding.get("strata") or (),
         key=lambda stratum: (-stratum["difference"] * (1 if finding["difference"] >= 0 else -1), stratum["stratum"]),
     )
+    if len(strata) <= _ONE_ORDER:
+        strata.sort(key=lambda stratum: stratum["stratum"])
     bounds = [bound for stratum in strata for bound in (*stratum["interval"], stratum["difference"])]
     low, high = min([0.0, *bounds]), max([0.0, *bounds])
     reach = (high - low) or 1.0
@@ -231,6 +264,12 @@ def _about_layout(check: Mapping[str, Any] | None) -> bool:
     return measure is not None and measure.theme in _LAYOUT_THEMES
 
 
+def _evidence(finding: Mapping[str, Any]) -> str:
+    if wording.is_judged(finding) and wording.p_value_of(finding) is None and wording.log_e_of(finding) <= 0:
+        return "none"
+    return wording.proof(finding)
+
+
 def rates(findings: Sequence[Mapping[str, Any]], choices: Choices) -> list[dict[str, str]]:
     """Findings as rows of a table of text."""
     rows: list[dict[str, str]] = []
@@ -241,7 +280,7 @@ def rates(findings: Sequence[Mapping[str, Any]], choices: Choices) -> list[dict[
                 "what": visible(f"{often} {what}", 300),
                 "rates": wording.rates(finding),
                 "size": wording.size(finding),
-                "evidence": wording.proof(finding),
+                "evidence": _evidence(finding),
                 "source": proposer(finding),
                 "source_key": choices.source_key(finding),
                 "more_in": finding["more_in"],

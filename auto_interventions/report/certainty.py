@@ -1,11 +1,14 @@
-"""How sure an audit is of its verdict, in one sentence for the first minute."""
+"""How sure an audit is, in words that a reader grasps, and in one sentence for the first minute."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from auto_interventions.report.wording import count, log_e_of, odds, p_value_of, strength, validated
+from auto_interventions.report.wording import chance, count, log_e_of, odds, p_value_of, power_of_ten, sentence, strength, validated
+
+_BILLION = 9 * math.log(10)
 
 
 def sure(findings: Mapping[str, Any]) -> str:
@@ -14,10 +17,40 @@ def sure(findings: Mapping[str, Any]) -> str:
     if overall.get("verdict") != "different":
         return ""
     held, alpha = validated(findings), float(findings["alpha"])
+    luck = f"Were the two models the same, at most one audit in {1 / alpha:,.4g} would say that they differ"
+    if not any(p_value_of(finding) is not None for finding in findings.get("findings", ())):
+        luck += f"; here the evidence is {strength(log_e_of(overall))}, {grasped(log_e_of(overall))} against chance"
     these = f"these {count(len(held), 'finding')}" if len(held) > 1 else "such findings"
-    few = f"at most {100 * alpha:.4g}% of {these} are expected to be false"
-    if any(p_value_of(finding) is not None for finding in held):
-        return f"{few[0].upper()}{few[1:]}."
-    log_e = log_e_of(overall)
-    whole = f"The evidence that the models differ is {strength(log_e)}, {odds(log_e)} where {1 / alpha:,.4g} to 1 was asked for"
-    return f"{whole}{'; ' + few if held else ''}."
+    return f"{luck}." + (f" Of {these} at most {100 * alpha:.4g}% are expected to be false." if held else "")
+
+
+def grasped(log_e: float) -> str:
+    """Odds for a reader: none below 1, and beyond what anyone can picture only that.
+
+    >>> grasped(math.log(23.4)), grasped(math.log(0.3)), grasped(240.0)
+    ('23 to 1', 'none', 'beyond a billion to 1')
+    """
+    if log_e <= 0:
+        return "none"
+    return odds(log_e) if log_e < _BILLION else "beyond a billion to 1"
+
+
+def exact(log_e: float) -> str:
+    """The e-value that `grasped` leaves out, for those who want it; "" where it left out nothing."""
+    return f"e-value {power_of_ten(log_e)}" if log_e >= _BILLION else ""
+
+
+def quotation(finding: Mapping[str, Any], labels: Mapping[str, str], alpha: float, made: str) -> str:
+    """One finding as a sentence to quote, with what it rests on."""
+    rests = [chance(value) if (value := p_value_of(finding)) is not None else f"e-value {_number(log_e_of(finding))}"]
+    rests += [
+        f"{int(finding.get('pairs', 0)):,} pairs of answers",
+        f"base: {labels['base']}",
+        f"intervention: {labels['intervention']}",
+        made,
+    ]
+    return f"{sentence(finding, alpha)[:-1]} ({'; '.join(one for one in rests if one)})."
+
+
+def _number(log_e: float) -> str:
+    return power_of_ten(log_e) if log_e > 6 * math.log(10) else f"{math.exp(log_e):,.3g}"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from auto_interventions.records import ROLES
 from auto_interventions.report import banks, beside, cards, figures, grid, judges, money, sections, sides, weights, wording
-from auto_interventions.report.certainty import sure
+from auto_interventions.report.certainty import grasped, sure
 from auto_interventions.report.choices import choices
 from auto_interventions.report.drawing import Drawing
 from auto_interventions.report.evidence import evidence
@@ -53,7 +53,10 @@ def _pairs(run: Run, context: Mapping[str, Any], most_pairs: int, most_bytes: in
     """The findings' cards with `most_pairs` example pairs each, and the pairs to go through: all that grows with texts."""
     held, texts = wording.validated(run.findings), context["texts"]
     return {
-        "cards": [cards.card(one, texts, context["labels"], context["alpha"], context["choices"], most_pairs) for one in held],
+        "cards": [
+            cards.card(one, texts, context["labels"], context["alpha"], context["choices"], made=context["made"], most_pairs=most_pairs)
+            for one in held
+        ],
         "evidence": evidence(run, texts, held, most_bytes),
     }
 
@@ -76,6 +79,9 @@ def _context(run: Run) -> dict[str, Any]:
         "stopped_because": visible(run.run.get("stopped_because") or findings.get("stopped_because") or "", 600),
         "day": str(run.run.get("finished") or run.run.get("started") or "")[:10],
         "facts": sections.facts(run),
+        "made": sections.made(run),
+        "intent": bool((run.run.get("config") or {}).get("intent")),
+        "seconds": sections.duration(run.run["seconds"]) if run.run.get("seconds") else "",
         "alpha": alpha,
         "level": wording.level(alpha),
         "effects": _both(lambda narrow: figures.effects(held, alpha, narrow=narrow)),
@@ -120,6 +126,7 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
         "strata": strata,
         "strata_map": figures.map_of_strata(strata),
         "clusters": sections.clusters(clusters, texts),
+        "moved": wording.count(int((clusters["change"] != "unchanged").sum()) if "change" in clusters else 0, "", "").strip(),
         "clustering": run.run.get("clustering") or {},
         "rounds": _both(lambda narrow: figures.evidence_rounds(rounds, names, alpha, decided, narrow=narrow)),
         "panels": _both(lambda narrow: figures.strata_panels(rounds, table_of_strata, alpha, narrow=narrow)),
@@ -161,7 +168,7 @@ def _guarantee(run: Run, alpha: float) -> dict[str, Any]:
         "hypotheses": len(run.findings.get("findings", ())),
         "validated": len(wording.validated(run.findings)),
         "needed": f"{1 / alpha:,.4g}",
-        "overall": wording.odds(wording.log_e_of(overall)) if overall else "",
+        "overall": grasped(wording.log_e_of(overall)) if overall else "",
         "share": f"{100 * alpha:.4g}%",
         "explore": prompts.get("explore", 0),
         "confirm": prompts.get("confirm", 0),

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from auto_interventions.fingerprint import generator
 from auto_interventions.report import wording
+from auto_interventions.report.certainty import grasped
 from auto_interventions.report.plain import one_line, visible
 from auto_interventions.report.rendering import safe_json
 from auto_interventions.runs import Run
@@ -59,7 +60,7 @@ def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:
             "pairs": int(row["pairs"]),
             "pair_auc": float(row["pair_auc"]),
             "told": wording.percent(float(row["pair_auc"])),
-            "evidence": wording.odds(float(row["log_e"])),
+            "evidence": grasped(float(row["log_e"])),
             "log_e": float(row["log_e"]),
             "divergent": bool(row["divergent"]),
             "example": one_line(row["example_prompt"], 120),
@@ -181,6 +182,13 @@ def facts(run: Run) -> list[str]:
         f"${total['dollars']:,.2f}" if total.get("dollars") else "",
     ]
     return [part for part in parts if part]
+
+
+def made(run: Run) -> str:
+    """What made a run, and when, for those who cite it: "auto-interventions 0.1.0, 2026-11-21"."""
+    version = (run.run.get("versions") or {}).get("auto-interventions")
+    day = str(run.run.get("finished") or run.run.get("started") or "")[:10]
+    return one_line(", ".join(part for part in (f"auto-interventions {version}" if version else "", day) if part), 80)
 
 
 def _drawn(run: Run) -> int:

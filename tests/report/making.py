@@ -46,6 +46,8 @@ HOSTILE = (
     "Z\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u0309 tower, broken \ud83d half, "
     "family \U0001f468\u200d\U0001f469\u200d\U0001f467, \u0633\u0644\u0627\u0645 moral",
     "",
+    "</script><!--<script>alert(1)//]]></template></dialog></textarea> moral &lt;b&gt; \\u003cb\\u003e \u2028\u2029 ' \" ` ${1}",
+    "| moral | \n|---|\n# heading\n[x](javascript:alert(1)) ![i](http://127.0.0.1:9/i.png) \\write18{ls} \\input{/etc/passwd} $$ %",
 )
 
 

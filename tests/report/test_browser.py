@@ -2,56 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auto_interventions.report import build_report
-from tests.report.judged import EVIL, judge_run
-from tests.report.making import NOTHING, make_run
-from tests.report.weighed import weigh_run
+from tests.report.conftest import SCREENS
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SCREENS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light", "viewport": {"width": 1200, "height": 900}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1200, "height": 900}},
-    "phone": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
-}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("needs Chromium, which is not on this machine (Debian: apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("runs")
-    hostile = make_run(folder / "hostile", prompts_per_stratum=60, hostile=True)
-    null = make_run(folder / "null", prompts_per_stratum=60, behaviours=NOTHING)
-    judged = judge_run(make_run(folder / "judged", prompts_per_stratum=60, hostile=True), EVIL)
-    weighed = weigh_run(make_run(folder / "weighed", prompts_per_stratum=60))
-    runs = {"hostile": hostile, "null": null, "judged": judged, "weighed": weighed}
-    return {name: build_report(run) for name, run in runs.items()}
 
 
 @pytest.mark.parametrize("screen", SCREENS)

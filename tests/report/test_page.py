@@ -17,6 +17,7 @@ import pytest
 
 from auto_interventions.errors import RunDirectoryError
 from auto_interventions.report import build_report, wording
+from auto_interventions.report.certainty import exact, grasped
 from auto_interventions.runs import load_run
 from tests.report.making import NOTHING, make_run
 
@@ -127,7 +128,8 @@ def test_the_verdict_and_every_finding_are_there(built: Callable[[str], Path]) -
     for finding in wording.validated(findings):
         assert wording.claim(finding)[1] in page.text
         assert f"{wording.points(finding['difference'])} points , 95% interval {wording.interval(finding['interval'])}" in page.text
-        assert wording.odds(finding["log_e"]) in page.text
+        assert f"{grasped(finding['log_e'])} against chance" in page.text
+        assert exact(finding["log_e"]) in page.text
     assert "Four sentences without enough evidence" in page.text
     assert "says “the moral”" in page.text
 

@@ -22,7 +22,7 @@
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
   function paint(theme) {
     if (theme === "dark" || theme === "light") root.dataset.theme = theme; else delete root.dataset.theme;
-    themeButton.setAttribute("aria-pressed", String(dark()));
+    themeButton.textContent = dark() ? "Light theme" : "Dark theme";
   }
   function turn() {
     const wanted = dark() ? "light" : "dark";
