@@ -12,6 +12,7 @@ from auto_interventions.cli.consoles import complain, err_console, out_console, 
 from auto_interventions.cli.deploy import deploy, serve
 from auto_interventions.cli.diff import diff
 from auto_interventions.cli.ending import interruptible, main_of
+from auto_interventions.cli.matrix import matrix
 from auto_interventions.cli.options import AuditFile, Commands, Json, Overrides, RunFolder, Runner
 from auto_interventions.cli.presets import presets
 from auto_interventions.cli.prompts import prompts
@@ -191,6 +192,7 @@ app.command()(prompts)
 app.command()(presets)
 app.command()(calibrate)
 app.command()(diff)
+app.command()(matrix)
 app.command()(weights)
 app.command()(serve)
 app.command()(deploy)

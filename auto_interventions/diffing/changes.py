@@ -20,9 +20,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from auto_interventions.diffing.sampled import Sampled, common_pairs, explored_prompts, same_order, share_texts
-from auto_interventions.errors import RunDirectoryError
-from auto_interventions.fingerprint import canonical_json
+from auto_interventions.diffing.sampled import (
+    Sampled,
+    check_concluded,
+    common_pairs,
+    explored_prompts,
+    same_order,
+    same_sentence,
+    share_texts,
+)
 from auto_interventions.inference import e_bh
 from auto_interventions.inference.betting import bet_many, log_e_values, start_log_wealth
 from auto_interventions.inference.intervals import e_by_level
@@ -110,9 +116,7 @@ def diff_runs(one: Run, other: Run, alpha: float | None = None) -> Diff:
     Raises:
         RunDirectoryError: a run that has not concluded, or that an earlier version made.
     """
-    for run in (one, other):
-        if not run.findings:
-            raise RunDirectoryError(f"{run.path}: has not concluded; start the same audit again to go on, then compare")
+    check_concluded((one, other))
     first, second = Sampled.of(one, explored_prompts(other)), Sampled.of(other, explored_prompts(one))
     level = min(float(run.findings["alpha"]) for run in (one, other)) if alpha is None else alpha
     entries = _union(one.findings["findings"], other.findings["findings"])
@@ -178,13 +182,9 @@ class _Comparison:
 
 def _union(ours: Sequence[Finding], theirs: Sequence[Finding]) -> list[tuple[Finding | None, Finding | None]]:
     """Every sentence of either run, the same one once: the same check, or the same words where there is none."""
-    sides = [{_key(finding): finding for finding in reversed(findings)} for findings in (ours, theirs)]
-    keys = dict.fromkeys([_key(finding) for finding in (*ours, *theirs)])
+    sides = [{same_sentence(finding): finding for finding in reversed(findings)} for findings in (ours, theirs)]
+    keys = dict.fromkeys([same_sentence(finding) for finding in (*ours, *theirs)])
     return [(sides[0].get(key), sides[1].get(key)) for key in keys]
-
-
-def _key(finding: Finding) -> str:
-    return canonical_json(finding["check"]) if finding.get("check") else str(finding["statement"])
 
 
 def _not_compared(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from auto_interventions.errors import RunDirectoryError
+from auto_interventions.fingerprint import canonical_json
 from auto_interventions.hypotheses import known_predicate, matrix
 from auto_interventions.records import FloatArray, IntArray
 from auto_interventions.runs import Run
@@ -103,6 +104,22 @@ class Sampled:
             return np.full((2, len(self.pairs)), np.nan)
         scores = own.set_index(_PAIR)[["cheap_base", "cheap_intervention"]].groupby(level=_PAIR).first()
         return scores.reindex(pd.MultiIndex.from_frame(self.pairs[_PAIR])).to_numpy(dtype=np.float64).T
+
+
+def check_concluded(runs: Sequence[Run]) -> None:
+    """Every run has findings.
+
+    Raises:
+        RunDirectoryError: one that has not.
+    """
+    for run in runs:
+        if not run.findings:
+            raise RunDirectoryError(f"{run.path}: has not concluded; start the same audit again to go on, then compare")
+
+
+def same_sentence(finding: Mapping[str, Any]) -> str:
+    """What two runs' sentences have in common that are the same: the check, or the words where there is none."""
+    return canonical_json(finding["check"]) if finding.get("check") else str(finding["statement"])
 
 
 def explored_prompts(run: Run) -> set[str]:

@@ -24,6 +24,8 @@ def made_run(
     base_seed: int | None = None,
     explored: Sequence[str] = ("x",),
     samples: int = 1,
+    intervention: str | None = None,
+    strata: Mapping[str, str] | None = None,
     **sampling: Any,
 ) -> Run:
     """A concluded run: its base and intervention say each word with its rate, independently.
@@ -31,6 +33,8 @@ def made_run(
     Args:
         asked: prompts that its random sample reached; None: all.
         base_seed: of the base's texts; the same one gives the same texts. None: its own.
+        intervention: what it is called; None: by the run's name.
+        strata: of the prompts; None: this run knows of none.
     """
     own, shared = np.random.default_rng([seed, 1]), np.random.default_rng([seed if base_seed is None else base_seed, 2])
     rows: list[dict[str, object]] = []
@@ -60,9 +64,10 @@ def made_run(
             "confirm_planned_prompts": len(prompts),
             "config": {"sampling": {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 48, **sampling}},
         },
-        {"alpha": 0.05, "base": "plain", "intervention": f"{name} changed", "findings": findings},
+        {"alpha": 0.05, "base": "plain", "intervention": intervention or f"{name} changed", "findings": findings},
         {},
     )
-    run.__dict__["texts"] = pd.DataFrame([*rows, *chose])
+    texts = pd.DataFrame([*rows, *chose])
+    run.__dict__["texts"] = texts if strata is None else texts.assign(stratum=[strata.get(prompt, "none") for prompt in texts["prompt_id"]])
     run.__dict__["verdicts"] = pd.DataFrame({"hypothesis": pd.Series(dtype=str)})
     return run
