@@ -33,6 +33,7 @@ from auto_interventions.report.plain import one_line
 
 TRACEBACK = "AUTO_INTERVENTIONS_TRACEBACK"
 """Environment variable: not empty, it asks for traces as `--trace` does."""
+NAME = "auto-interventions"
 INTERRUPTED = 130
 _UNFORESEEN = 1
 
@@ -62,7 +63,7 @@ def main_of(app: Callable[..., Any]) -> NoReturn:
 
 def _code(app: Callable[..., Any]) -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=NAME, standalone_mode=False)
     except AutoInterventionsError as error:
         _trace(error)
         complain(f"error: {error}", "red")

@@ -64,7 +64,7 @@ def without_keys(text: str) -> str:
     for name in sorted({name for names in KEY_VARIABLES.values() for name in names}):
         if secret := os.environ.get(name, "").strip():
             text = Key(secret, name).scrub(text)
-    return _LIKE_KEYS.sub(HIDDEN, _PASSWORD.sub(HIDDEN, text))
+    return _PASSWORD.sub(HIDDEN, _LIKE_KEYS.sub(HIDDEN, text))
 
 
 def find_key(provider: str, block: str | None, read_block: ReadBlock | None, optional: bool = False) -> Key:
