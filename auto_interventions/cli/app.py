@@ -12,6 +12,7 @@ from auto_interventions.cli.consoles import complain, err_console, out_console, 
 from auto_interventions.cli.deploy import deploy, serve
 from auto_interventions.cli.diff import diff
 from auto_interventions.cli.ending import interruptible, main_of
+from auto_interventions.cli.export import export
 from auto_interventions.cli.matrix import matrix
 from auto_interventions.cli.options import AuditFile, Commands, Json, Overrides, RunFolder, Runner
 from auto_interventions.cli.presets import presets
@@ -193,6 +194,7 @@ app.command()(presets)
 app.command()(calibrate)
 app.command()(diff)
 app.command()(matrix)
+app.command()(export)
 app.command()(weights)
 app.command()(serve)
 app.command()(deploy)

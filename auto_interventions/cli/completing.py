@@ -31,6 +31,13 @@ def bank_names(incomplete: str) -> list[str]:
     return [name for name in BANKS if name.startswith(incomplete)]
 
 
+def formats(incomplete: str) -> list[str]:
+    """Formats of exports."""
+    from auto_interventions.exports import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
 def kinds(incomplete: str) -> list[str]:
     """Kinds of entries of a store."""
     from auto_interventions.cli.store import KINDS

@@ -82,7 +82,7 @@ def test_the_null_finds_nothing(null: Ran) -> None:
 
 
 def test_it_shows_where_it_is_and_how_it_ends(mixed: Ran) -> None:
-    for words in ("explore round", "confirm round", "texts", "evidence 10^"):
+    for words in ("explore round", "confirm round", "texts", "evidence ", " to 1"):
         assert words in mixed.stderr
     assert "Traceback" not in mixed.stderr
     assert str(mixed.folder / "report.html") in mixed.stdout
