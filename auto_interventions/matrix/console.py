@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from auto_interventions.inference.variance_shares import VarianceShares
 from auto_interventions.matrix import wording
 from auto_interventions.matrix.table import Matrix
 from auto_interventions.report.console import titled_table
@@ -60,6 +61,13 @@ def sources_table(matrix: Matrix) -> Table | None:
     for name in names:
         table.add_row(
             wording.source(name),
-            *(wording.share_cell(shares.sources[name]) if name in shares.sources else wording.BLANK for _, shares in told),
+            *(_share(shares, name) for _, shares in told),
         )
     return table
+
+
+def _share(shares: VarianceShares, name: str) -> str:
+    if name not in shares.sources:
+        return wording.BLANK
+    share, interval = wording.share_cells(shares.sources[name])
+    return f"{share} [{interval}]" if interval else share

@@ -135,10 +135,10 @@ def _source(told: Sources) -> dict[str, Any]:
         "rows": [
             {
                 "what": wording.source(name),
-                "share": wording.share_cell(one),
+                "share": wording.share_cells(one),
                 "bar": _Bar(0, _BAR * one.interval[0], _BAR * one.interval[1], _BAR * (one.share or 0.0)),
             }
             for name, one in parts
         ],
-        "alone": [{"what": name, "share": wording.share_cell(one)} for name, one in alone],
+        "alone": [{"what": name, "share": wording.share_cells(one)} for name, one in alone],
     }

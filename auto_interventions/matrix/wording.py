@@ -64,11 +64,11 @@ def source(name: str) -> str:
     return _SOURCE.get(name, name)
 
 
-def share_cell(one: Share) -> str:
-    """A share and its interval."""
+def share_cells(one: Share) -> tuple[str, str]:
+    """A share, and its interval."""
     if one.share is None:
-        return BLANK
-    return f"{percent(one.share)} [{percent(one.interval[0])} to {percent(one.interval[1])}]"
+        return BLANK, ""
+    return percent(one.share), f"{percent(one.interval[0])} to {percent(one.interval[1])}"
 
 
 def table_of(told: Sources) -> str:
