@@ -87,14 +87,15 @@ def estimate(
 
     from auto_interventions.audit_file import load_audit
     from auto_interventions.cli.estimates import estimate_table
+    from auto_interventions.cli.watching import Watching
     from auto_interventions.stages.checking import check_files
     from auto_interventions.stages.estimating import estimate as compute
 
     config = load_audit(file, overrides)
     with tempfile.TemporaryDirectory() as empty:
         check_files(config, Path(empty))
-    with err_console.status("") as status:
-        found = compute(config, measure, lambda doing: status.update(doing))
+    with Watching(err_console) as watcher:
+        found = compute(config, measure, watcher.stage)
     if json_output:
         print_json(found.as_dict())
     else:

@@ -11,6 +11,7 @@ import typer
 from auto_interventions.cli.completing import bank_names, fields
 from auto_interventions.cli.consoles import err_console, note, out_console, print_json, tell
 from auto_interventions.cli.options import Json
+from auto_interventions.config_parts import around
 from auto_interventions.errors import BadInput
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ def _view(config: AuditConfig, embed: bool, samples: int) -> BankView:
 
     bank, written = config.prompts, None
     if bank.written is not None:
-        with err_console.status(f"{bank.written.by} writes"):
+        from auto_interventions.cli.watching import Watching
+
+        with Watching(err_console) as watcher:
+            watcher.stage(f"{bank.written.by} writes")
             written = viewing.write_bank(config)
     recorded = recorded_texts(config)
     with ExitStack() as stack:
@@ -167,7 +171,7 @@ def _facts(view: BankView, config: AuditConfig) -> list[str]:
 
 def _bare(prompt: str, wrap: str) -> str:
     """Without what stands around every prompt, which is told once."""
-    before, _, after = wrap.partition("{prompt}")
+    before, after = around(wrap)
     return prompt.removeprefix(before).removesuffix(after)
 
 
