@@ -49,6 +49,7 @@ def deploy(
     json_output: Json = False,
 ) -> None:
     """Makes work pool, deployments, secrets and automations on the Prefect server that is named. Again: nothing changes."""
+    from auto_interventions.cli.watching import Watching
     from auto_interventions.flows.bootstrap import automate, keep_secrets, limit_judging
     from auto_interventions.flows.deploying import Wanted, answering, find_prefect_file, named_server
     from auto_interventions.flows.deploying import deploy as make
@@ -59,7 +60,8 @@ def deploy(
         check_runner(runner)
     path = prefect_file or find_prefect_file()
     url = named_server()
-    with err_console.status("deploying"), answering(url):
+    with Watching(err_console) as watcher, answering(url):
+        watcher.stage("deploying")
         environment, made = keep_secrets(secret or ())
         if judging is not None:
             bounded, limited = limit_judging(judging)
