@@ -49,7 +49,7 @@ def main() -> int:
         wide = browser.new_page(viewport=WIDE, color_scheme="light")
         wide.goto(report.as_uri())
         take(wide, "report")
-        take(wide, "report-finding", "article.card", height=1100)
+        take(wide, "report-finding", "article.card", height=900)
         take(wide, "report-where", "section[aria-labelledby=where]", height=900)
         take(wide, "report-evidence", "section[aria-labelledby=evidence]", height=700)
         dark = browser.new_page(viewport=PHONE, color_scheme="dark")

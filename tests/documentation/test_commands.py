@@ -125,7 +125,7 @@ def test_cheap_commands_run_as_they_are_written(words: list[str], tmp_path: Path
 
 FOREIGN = {
     "--nthreads", "--memory-limit", "--resources",  # dask worker
-    "--target", "--no-deps",  # docker build, pip install
+    "--target", "--no-deps", "--fail-on-warning",  # docker build, pip install, sphinx
 }  # fmt: skip
 
 
