@@ -39,6 +39,15 @@ def deploy(
         str | None,
         typer.Option("--notify", metavar="URL", envvar="AUTO_INTERVENTIONS_NOTIFY_URL", help="Webhook that validated side effects go to."),
     ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option(
+            "--results",
+            metavar="PLACE",
+            help="Storage block for results of tasks: a folder that all workers share, or s3://BUCKET/PATH.",
+            show_default=False,
+        ),
+    ] = None,
     judging: Annotated[
         int | None,
         typer.Option(
@@ -50,7 +59,7 @@ def deploy(
 ) -> None:
     """Makes work pool, deployments, secrets and automations on the Prefect server that is named. Again: nothing changes."""
     from auto_interventions.cli.watching import Watching
-    from auto_interventions.flows.bootstrap import automate, keep_secrets, limit_judging
+    from auto_interventions.flows.bootstrap import automate, keep_results, keep_secrets, limit_judging
     from auto_interventions.flows.deploying import Wanted, answering, find_prefect_file, named_server
     from auto_interventions.flows.deploying import deploy as make
     from auto_interventions.flows.runners import check_runner
@@ -63,6 +72,9 @@ def deploy(
     with Watching(err_console) as watcher, answering(url):
         watcher.stage("deploying")
         environment, made = keep_secrets(secret or ())
+        if results is not None:
+            kept, stored = keep_results(results)
+            environment, made = environment | kept, made + stored
         if judging is not None:
             bounded, limited = limit_judging(judging)
             environment, made = environment | bounded, made + limited

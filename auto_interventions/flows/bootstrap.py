@@ -1,4 +1,4 @@
-"""What a server needs beside the deployments: secrets, and automations. Can be repeated: what is there stays as somebody changed it.
+"""What a server needs beside the deployments: secrets, storage, limits, automations. Can be repeated: what somebody changed there stays.
 
 | automation | when | does |
 | --- | --- | --- |
@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auto_interventions.errors import ConfigError
@@ -30,6 +31,7 @@ NOTIFY = "auto-interventions: tell of side effects"
 SILENCE = timedelta(seconds=540)
 """Three of Prefect's heartbeats (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, 180 s): one may be late."""
 _JUDGING = "auto-interventions-judging"
+_RESULTS = "auto-interventions-results"
 _HOOK = "auto-interventions-notify"
 # What Slack, Mattermost and others take; tojson keeps a sentence with quotation marks a JSON string.
 _TOLD = '{"text": {{ (event.payload.audit ~ ": side effect: " ~ event.payload.sentence ~ " (" ~ event.payload.run ~ ")") | tojson }}}'
@@ -67,6 +69,40 @@ def keep_secrets(names: Sequence[str]) -> tuple[dict[str, str], list[Made]]:
         made.append(Made("secret", block, done, f"flow runs get it as {name}"))
         environment[name] = f"{{{{ prefect.blocks.secret.{block} }}}}"
     return environment, made
+
+
+def keep_results(place: str) -> tuple[dict[str, str], list[Made]]:
+    """A storage block for the results of tasks, so that what one machine's flow run finished is found by another's.
+
+    Args:
+        place: a folder that all workers share, as an absolute path, or an address that fsspec knows (s3://BUCKET/PATH). Results are
+            references of some hundred bytes: texts and vectors are in the audit's own store.
+
+    Returns:
+        What flow runs get as environment; what was done.
+
+    Raises:
+        ConfigError: neither an absolute path nor an address.
+    """
+    from prefect.filesystems import LocalFileSystem, RemoteFileSystem
+    from pydantic import ValidationError
+
+    kind = RemoteFileSystem if "://" in place else LocalFileSystem
+    if kind is LocalFileSystem and not Path(place).is_absolute():
+        raise ConfigError(f"--results {place}: takes an absolute path that all workers share, or an address like s3://BUCKET/PATH")
+    try:
+        there: Any = kind.load(_RESULTS)
+    except ValueError:
+        there = None
+    done = "made" if there is None else "as it was" if there.basepath == place else "changed"
+    if done != "as it was":
+        try:
+            block: Any = kind(basepath=place)
+        except ValidationError as error:
+            raise ConfigError(f"--results {place}: {error.errors()[0]['msg']}; for example s3://BUCKET/PATH") from None
+        block.save(_RESULTS, overwrite=True)
+    reference = f"{kind.get_block_type_slug()}/{_RESULTS}"
+    return {"PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": reference}, [Made("storage", reference, done, f"results of tasks, in {place}")]
 
 
 def limit_judging(at_once: int) -> tuple[dict[str, str], list[Made]]:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from auto_interventions.hypotheses import Predicate, known_predicate
 from auto_interventions.report import wording
-from auto_interventions.report.beside import Mark, Remark, mark, reasons, remarks
+from auto_interventions.report.beside import Mark, Remark, mark, remarks
 from auto_interventions.report.certainty import exact, grasped, quotation
 from auto_interventions.report.choices import Choices, proposer
-from auto_interventions.report.plain import Piece, Span, pieces, visible
+from auto_interventions.report.pairs import MOST_PAIRS, PairView, example_pairs
+from auto_interventions.report.plain import visible
 
-MOST_PAIRS = 5
-"""Example pairs of a finding that need no script; of the first findings `PAIRS_OPEN` stand open, of the others one."""
-PAIRS_OPEN = 3
 AXIS = 180
 """Length of the axis of a stratum's difference, in pixels."""
-_LONGEST_PROMPT = 700
-# Beyond this a text is only searched in its beginning for what to mark.
-_LONGEST_SEARCHED = 100_000
 _JUDGES = {"predicate": "a check that a machine runs on the text"}
 _SOURCES = {
     "own": "your own hypothesis",
@@ -60,28 +54,6 @@ class StratumRow:
     prompts: int | None
     clear: bool
     bar: Bar
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One text of a pair. `reason`: the judge's, why the sentence fits it; "" where none was asked for."""
-
-    label: str
-    role: str
-    pieces: list[Piece]
-    shows: bool | None
-    finished: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PairView:
-    """Both models' answers to one prompt."""
-
-    prompt: list[Piece]
-    stratum: str
-    base: Side | None
-    intervention: Side | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +94,12 @@ def card(
     alpha: float,
     choices: Choices,
     *,
+    verdicts: pd.DataFrame | None = None,
     made: str = "",
     most_pairs: int = MOST_PAIRS,
 ) -> Card:
-    """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role, `made` says what made the run."""
-    predicate = known_predicate(finding.get("check"))
+    """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role, `verdicts` is verdicts.parquet
+    (what judges said, None where there is none), `made` says what made the run."""
     layout = _about_layout(finding.get("check"))
     often, what = wording.claim(finding)
     fixed, log_e = wording.p_value_of(finding) is not None, wording.log_e_of(finding)
@@ -148,7 +121,7 @@ def card(
         size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
         size_known=wording.size_known(finding),
         strata=stratum_rows(finding),
-        pairs=_pairs(finding, texts, predicate, labels)[:most_pairs],
+        pairs=example_pairs(finding, texts, labels, verdicts)[:most_pairs],
         also=[visible(also, 300) for also in _likest_first(finding)],
         layout=layout,
         more_in=finding["more_in"],
@@ -209,52 +182,6 @@ def stratum_rows(finding: Mapping[str, Any]) -> list[StratumRow]:
         )
         for stratum in strata
     ]
-
-
-def _pairs(finding: Mapping[str, Any], texts: pd.DataFrame, predicate: Predicate | None, labels: Mapping[str, str]) -> list[PairView]:
-    """The pairs of the evidence: first those whose two texts differ in what the finding says, each prompt once while there are others."""
-    if texts.empty:
-        return []
-    wanted = list(dict.fromkeys(finding.get("evidence") or ()))
-    rows = texts[texts["id"].isin(wanted)].drop_duplicates("id").set_index("id")
-    asked = texts[texts["prompt_id"].isin(rows["prompt_id"])]
-    partners = {(str(row.model), str(row.prompt_id), int(row.sample)): row for row in asked.itertuples()}  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
-    told = reasons(finding)
-    found: list[tuple[tuple[bool, bool, int], PairView]] = []
-    seen: set[str] = set()
-    for order, text_id in enumerate(wanted):
-        if text_id not in rows.index:
-            continue
-        prompt_id, sample = str(rows.loc[text_id, "prompt_id"]), int(rows.loc[text_id, "sample"])  # pyright: ignore[reportArgumentType]
-        sides = {role: _side(partners.get((role, prompt_id, sample)), role, predicate, labels, told) for role in ("base", "intervention")}
-        shown = [side.shows for side in sides.values() if side is not None]
-        view = PairView(
-            pieces(str(rows.loc[text_id, "prompt"]), longest=_LONGEST_PROMPT),
-            visible(rows.loc[text_id, "stratum"], 80),
-            sides["base"],
-            sides["intervention"],
-        )
-        found.append(((prompt_id in seen, len(shown) < 2 or shown[0] == shown[1], order), view))
-        seen.add(prompt_id)
-    return [view for _, view in sorted(found, key=lambda item: item[0])][:MOST_PAIRS]
-
-
-def _side(row: Any, role: str, predicate: Predicate | None, labels: Mapping[str, str], told: Mapping[str, str]) -> Side | None:
-    if row is None:
-        return None
-    text = str(row.text)
-    return Side(
-        label=labels[role],
-        role=role,
-        pieces=pieces(text, _tried(lambda check: check.spans(text[:_LONGEST_SEARCHED]), predicate, [])),
-        shows=_tried(lambda check: check.holds(text[:_LONGEST_SEARCHED]), predicate, None),
-        finished=bool(row.finished),
-        reason=told.get(str(row.id), ""),
-    )
-
-
-def _tried(ask: Callable[[Predicate], Any], predicate: Predicate | None, otherwise: list[Span] | None) -> Any:
-    return ask(predicate) if predicate is not None else otherwise
 
 
 def _about_layout(check: Mapping[str, Any] | None) -> bool:

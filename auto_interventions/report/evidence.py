@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from auto_interventions.fingerprint import generator
 from auto_interventions.hypotheses import Predicate, known_predicate, matrix
-from auto_interventions.records import ROLES
+from auto_interventions.records import ROLES, FloatArray
+from auto_interventions.report.pairs import PAIR, scores_of
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 from auto_interventions.report.rendering import safe_json
 from auto_interventions.runs import Run
@@ -25,7 +26,6 @@ MOST_PAIRS = 2_000
 _LONGEST, _LONGEST_PROMPT = 1_200, 500  # characters of a text, of a prompt
 _SEARCHED, _MOST_SEARCHED = 100_000, 20_000_000  # characters of one text, and of all, in which checks look
 _MOST_SPANS = 30  # of a text
-_PAIR = ["prompt_id", "sample"]
 NOT_JUDGED, NEITHER, BASE, INTERVENTION, BOTH = "-0123"
 
 
@@ -88,9 +88,9 @@ def _tested(texts: pd.DataFrame) -> pd.DataFrame:
     """One row a pair of the confirm pool: the rows of its two texts."""
     if texts.empty:
         return pd.DataFrame()
-    own = texts.loc[texts["pool"] == "confirm", [*_PAIR, "model"]].assign(row=lambda table: table.index)
-    sides = [own[own["model"] == role].drop_duplicates(_PAIR).drop(columns="model") for role in ROLES]
-    return sides[0].merge(sides[1], on=_PAIR, suffixes=ROLES)
+    own = texts.loc[texts["pool"] == "confirm", [*PAIR, "model"]].assign(row=lambda table: table.index)
+    sides = [own[own["model"] == role].drop_duplicates(PAIR).drop(columns="model") for role in ROLES]
+    return sides[0].merge(sides[1], on=PAIR, suffixes=ROLES)
 
 
 def _rows(texts: pd.DataFrame, keys: pd.DataFrame, most_bytes: int) -> list[tuple[Any, ...]]:
@@ -121,17 +121,14 @@ def _shows(held: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair], run: Run) 
     ]
 
 
-def _verdicts(hypothesis: str, pairs: Sequence[_Pair], verdicts: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(2, pairs) the judges' scores of one sentence, the strong judge's where it was asked; NaN where nothing was said."""
-    own = verdicts[verdicts["hypothesis"] == hypothesis]
-    if own.empty:
-        return np.full((2, len(pairs)), np.nan)
-    wanted = pd.MultiIndex.from_tuples([(pair.prompt_id, pair.sample) for pair in pairs], names=_PAIR)
-    table = own.set_index(_PAIR).groupby(level=_PAIR).first().reindex(wanted)
-    return np.stack([table[f"strong_{role}"].fillna(table[f"cheap_{role}"]).to_numpy(dtype=np.float64) for role in ROLES])
+def _verdicts(hypothesis: str, pairs: Sequence[_Pair], verdicts: pd.DataFrame) -> FloatArray:
+    """(2, pairs) the judges' scores of one sentence; NaN where nothing was said."""
+    wanted = pd.MultiIndex.from_tuples([(pair.prompt_id, pair.sample) for pair in pairs], names=PAIR)
+    table = scores_of(verdicts, hypothesis).reindex(wanted)
+    return np.stack([table[role].to_numpy(dtype=np.float64) for role in ROLES])
 
 
-def _letters(scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+def _letters(scores: FloatArray) -> list[str]:
     base, intervention = scores
     known = ~(np.isnan(base) | np.isnan(intervention))
     who = (base > 0.5) + 2 * (intervention > 0.5)
@@ -193,7 +190,7 @@ def places(parts: Sequence[Piece], spans: Sequence[Span], length: int) -> list[i
     ends = [*(part.at for part in parts), length][1:]
     for part, end in zip(parts, ends, strict=True):
         for left, right in spans:
-            if part.kind == "gap" or left >= end or right <= part.at:
+            if part.kind == "gap" or left >= min(right, end) or right <= part.at:
                 continue
             itself = part.kind in ("plain", "mark")  # what stands for something else is marked whole
             start = at + (_units(part.text[: max(left - part.at, 0)]) if itself else 0)

@@ -23,7 +23,8 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`rows`: (id of the finding, sentence, a cell a stratum); `left_out`: findings and strata that have no place in it."""
+    """`rows`: (id of the finding, sentence, a cell a stratum, or one for all that are alike); `left_out`: findings and
+    strata that have no place in it."""
 
     strata: list[str]
     rows: list[tuple[str, str, list[Cell]]]
@@ -49,7 +50,8 @@ def grid(held: Sequence[Mapping[str, Any]]) -> Grid | None:
 
 def _cells(finding: Mapping[str, Any], names: Sequence[str], largest: float) -> list[Cell]:
     own = {stratum["stratum"]: stratum for stratum in finding.get("strata") or ()}
-    return [_cell(own[name], finding, largest) if name in own else Cell("", "") for name in names]
+    cells = [_cell(own[name], finding, largest) if name in own else Cell("", "") for name in names]
+    return cells[:1] if len(set(cells)) == 1 and cells[0].points else cells
 
 
 def _cell(stratum: Mapping[str, Any], finding: Mapping[str, Any], largest: float) -> Cell:

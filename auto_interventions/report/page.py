@@ -20,6 +20,7 @@ from auto_interventions.report.choices import choices
 from auto_interventions.report.drawing import Drawing
 from auto_interventions.report.evidence import evidence
 from auto_interventions.report.method import method
+from auto_interventions.report.pairs import MOST_PAIRS, PAIRS_OPEN
 from auto_interventions.report.plain import one_line, visible
 from auto_interventions.report.rendering import render
 from auto_interventions.runs import Run, RunDirectory, load_run
@@ -28,7 +29,7 @@ _DEFAULT_ALPHA = 0.05
 MOST_BYTES = 3_000_000
 """Of the file: it is sent by mail and kept in supplements."""
 # (example pairs a finding, bytes of pairs to go through): the first that keeps the file small enough.
-_PLANS = ((cards.MOST_PAIRS, 1_400_000), (cards.MOST_PAIRS, 700_000), (2, 350_000), (1, 150_000), (0, 0))
+_PLANS = ((MOST_PAIRS, 1_400_000), (MOST_PAIRS, 700_000), (2, 350_000), (1, 150_000), (0, 0))
 
 
 def build_report(run_directory: Path) -> Path:
@@ -54,7 +55,16 @@ def _pairs(run: Run, context: Mapping[str, Any], most_pairs: int, most_bytes: in
     held, texts = wording.validated(run.findings), context["texts"]
     return {
         "cards": [
-            cards.card(one, texts, context["labels"], context["alpha"], context["choices"], made=context["made"], most_pairs=most_pairs)
+            cards.card(
+                one,
+                texts,
+                context["labels"],
+                context["alpha"],
+                context["choices"],
+                verdicts=run.verdicts,
+                made=context["made"],
+                most_pairs=most_pairs,
+            )
             for one in held
         ],
         "evidence": evidence(run, texts, held, most_bytes),
@@ -87,7 +97,7 @@ def _context(run: Run) -> dict[str, Any]:
         "effects": _both(lambda narrow: figures.effects(held, alpha, narrow=narrow)),
         "texts": texts,
         "choices": offered,
-        "pairs_open": cards.PAIRS_OPEN,
+        "pairs_open": PAIRS_OPEN,
         "rejected": cards.rates(_rejected(findings), offered),
         "method": method(run, alpha),
         "words": beside.words_of(held),
@@ -122,6 +132,7 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
         "map": figures.map_of_texts(points, sections.landmarks(clusters)),
         "map_data": sections.readable(points),
         "map_points": len(points),
+        "map_names": not clusters.empty,
         "map_of": int(texts["x"].notna().sum()) if not texts.empty else 0,
         "strata": strata,
         "strata_map": figures.map_of_strata(strata),

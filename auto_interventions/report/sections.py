@@ -56,6 +56,7 @@ def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:
     rows = [
         {
             "name": visible(row["stratum"], 80),
+            "part": " › " in str(row["stratum"]),
             "prompts": int(row["prompts"]),
             "pairs": int(row["pairs"]),
             "pair_auc": float(row["pair_auc"]),

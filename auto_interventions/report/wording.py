@@ -183,7 +183,7 @@ def claim(finding: FindingDict) -> tuple[str, str]:
     # A finding of a language model says so by having no check; what does not say at all is an older run's, which had checks only.
     statement = said_of_model(str(finding.get("statement", "")), finding.get("check", {}) is not None)
     if is_open(finding):
-        return "more or less often", statement
+        return "differs in how often it", statement
     return ("more often" if finding.get("more_in") == "intervention" else "less often"), statement
 
 

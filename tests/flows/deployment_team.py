@@ -77,7 +77,20 @@ class Team:
 
     def deploy(self) -> subprocess.CompletedProcess[str]:
         """As a user makes the deployments, with a secret, a webhook, and one restart after a crash."""
-        command = [COMMAND, "deploy", "--secret", NAME, "--notify", self.hook.url, "--resume-at-most", "1", "--judging-at-once", "2"]
+        command = [
+            COMMAND,
+            "deploy",
+            "--secret",
+            NAME,
+            "--notify",
+            self.hook.url,
+            "--resume-at-most",
+            "1",
+            "--judging-at-once",
+            "2",
+            "--results",
+            str(self.folder / "results"),
+        ]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False, timeout=PATIENCE
         )

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from auto_interventions.errors import ConfigError
 from auto_interventions.flows.deploying import PoolType, Wanted, deploy, find_prefect_file
 from auto_interventions.flows.events import FINDING, FINISHED, SIDE_EFFECT, events_of
+from tests.planting.test_making import FROM_NOTHING
 
 from .deployment_team import FLOWS, NAME, PATIENCE, SECRET, Team, process_of, when, worker
 from .faulty import REPOSITORY
@@ -85,8 +87,8 @@ def test_a_second_deploy_changes_nothing(team: Team) -> None:
     again = team.deploy()
     assert again.returncode == 0, again.stderr
     assert everything(team) == before
-    # A pool, five deployments, three automations, a secret, a limit.
-    assert again.stdout.count("as it was") == 11
+    # A pool, five deployments, three automations, a secret, a limit, a storage.
+    assert again.stdout.count("as it was") == 12
     assert "prefect worker start --pool process" in again.stdout
 
 
@@ -121,10 +123,38 @@ def test_a_run_triggered_over_the_api_is_told_where_people_look(team: Team) -> N
     assert json.loads((report.parent / "run.json").read_text())["config"]["clustering"]["clusters"] == 5
     # No subflow: tasks and artifacts hang on this very run.
     assert not team.post("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [identifier]}}})
+    # Results of tasks lie where all workers find them, and are references.
+    kept = list((team.folder / "results").rglob("*"))
+    assert any("generate" in str(path) for path in kept)
+    assert all(path.stat().st_size < 5_000 for path in kept if path.is_file())
     finished = when(lambda: [one for one in team.events(FINISHED) if one["payload"]["audit"] == "triggered"])[0]
     assert finished["payload"]["run"] == str(report.parent)
     assert any(one["prefect.resource.id"] == f"prefect.flow-run.{identifier}" for one in finished["related"])
     assert len([one for one in team.events(FINDING) if one["payload"]["audit"] == "triggered"]) == finished["payload"]["validated"]
+
+
+def test_the_other_forms_compare_and_plant(team: Team) -> None:
+    file = team.audit_file("beside", sampling={"max_texts": 120, "initial": 60, "per_round": 30, "rounds": 1})
+    plan = team.folder / "planting" / "plant.yaml"
+    plan.parent.mkdir()
+    plan.write_text(yaml.safe_dump(FROM_NOTHING))
+    both = team.start("compare/process", {"audit_file": str(file), "exhaustive_texts": 160})
+    planted = team.start("plant/process", {"plant_file": str(plan)})
+    compared = team.ended(both)
+    assert compared["state_type"] == "COMPLETED", compared["state"]["message"]
+    assert compared["name"] == "compare beside: base → base + format"
+    page = team.folder / "runs" / "beside-compare" / "compare.html"
+    assert page.is_file()
+    assert compared["state"]["message"].endswith(f"Comparison: {page}")
+    made = team.ended(planted)
+    assert (made["state_type"], made["name"]) == ("COMPLETED", "plant tiny"), made["state"]["message"]
+    assert made["state"]["message"] == f"Truth: {plan.parent / 'truth.yaml'}"
+    assert yaml.safe_load((plan.parent / "truth.yaml").read_text())["prompts"] == 16
+    before = (plan.parent / "base" / "model.safetensors").stat().st_mtime_ns
+    again = team.ended(team.start("plant/process", {"plant_file": str(plan), "only": ["nobody"]}))
+    assert again["state_type"] == "FAILED"
+    assert "nobody" in again["state"]["message"]
+    assert (plan.parent / "base" / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_schedule_audits_checkpoints_that_nobody_saw(team: Team, nightly: str) -> None:

@@ -65,7 +65,7 @@ def test_a_size_that_is_not_known_is_not_a_width_of_200_points() -> None:
     assert "200" not in wording.effect(unknown, 0.05) + wording.interval([-1.0, 1.0])
     assert wording.effect(unknown, 0.05).endswith("size not known")
     alone = wording.verdict(findings(unknown))
-    assert alone.headline == "What changed: the intervention more or less often mentions “lighthouse”; by how much is not known."
+    assert alone.headline == "What changed: the intervention differs in how often it mentions “lighthouse”; by how much is not known."
     assert "(size not known)" in wording.verdict(findings(finding(id="b"), unknown)).detail
     assert wording.size(finding()) == "+7.5 [5.9 to 9.3]"
     assert wording.size_known(finding(interval=[-1.0, 0.4]))

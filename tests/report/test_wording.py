@@ -127,7 +127,7 @@ def test_an_audit_that_tested_nothing_does_not_call_itself_too_small() -> None:
 def test_a_finding_whose_interval_holds_0_claims_no_direction_and_comes_last() -> None:
     open_one = finding(interval=[-0.1, 0.6], difference=0.3)
     clear_one = finding(interval=[0.01, 0.2], difference=0.1)
-    assert wording.claim(open_one)[0] == "more or less often"
+    assert wording.claim(open_one)[0] == "differs in how often it"
     assert wording.validated(findings(open_one, clear_one)) == [clear_one, open_one]
     assert wording.claim({**open_one, "status": "not validated"})[0] == "more often"
 
