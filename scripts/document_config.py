@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from pathlib import Path
@@ -64,7 +65,12 @@ def default_of(field: FieldInfo) -> str:
 
 def cell(text: str) -> str:
     """A description on one line: a line break would end the table's row, a bare bar its cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return linked(" ".join(text.split()).replace("|", "\\|"))
+
+
+def linked(text: str) -> str:
+    """The pages that a description names, as links: docs/store.md is store.md as seen from docs/."""
+    return re.sub(r"\bdocs/([\w-]+)\.md", r"[\1](\1.md)", text)
 
 
 def parts_in(annotation: Any) -> type[Part] | None:
@@ -83,13 +89,14 @@ def table(part: type[Part], seen: dict[type[Part], str]) -> list[str]:
     """The rows of one part's fields; the parts that they hold go into `seen`."""
     rows = ["| field | what it is | values | default |", "| --- | --- | --- | --- |"]
     for name, field in part.model_fields.items():
-        values = kind_of(field.annotation)
+        values, told = kind_of(field.annotation), field.description or ""
         if (part_of := parts_in(field.annotation)) is not None:
+            told = told or (part_of.__doc__ or "").strip().partition("\n")[0]
             title = title_of(name)
             link = f"[{title}](#{title.replace(', ', '-')})"
             values = link if _is_part(field) else f"list of {link}" if get_origin(field.annotation) is tuple else f"{link} \\| `null`"
             seen.setdefault(part_of, title)
-        rows.append(f"| `{name}` | {cell(field.description or '')} | {values} | {default_of(field)} |")
+        rows.append(f"| `{name}` | {cell(told)} | {values} | {default_of(field)} |")
     return rows
 
 
@@ -105,7 +112,7 @@ def document() -> str:
     while left := [part for part in seen if part not in told]:
         for part in left:
             told.add(part)
-            lines += ["", f"## {seen[part]}", "", (part.__doc__ or "").strip(), "", *table(part, seen)]
+            lines += ["", f"## {seen[part]}", "", linked((part.__doc__ or "").strip()), "", *table(part, seen)]
     return "\n".join(lines) + "\n"
 
 
