@@ -37,12 +37,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("auto-interventions au", "auto-interventions audit "),
-        ("auto-interventions store st", "auto-interventions store stats "),
-        ("auto-interventions audit --qu", "auto-interventions audit --quiet "),
+        ("auto-interventions au", "auto-interventions audit"),
+        ("auto-interventions store st", "auto-interventions store stats"),
+        ("auto-interventions audit --qu", "auto-interventions audit --quiet"),
         ("auto-interventions audit my", "auto-interventions audit my-audit.yaml"),
         ("auto-interventions audit my-audit.yaml --set sampling.max_te", "--set sampling.max_texts="),
-        ("auto-interventions presets weird", "auto-interventions presets weird"),
+        ("auto-interventions presets pers", "auto-interventions presets persona"),
     ],
 )
 def test_tab_completes(shell: Terminal, typed: str, completed: str) -> None:
@@ -59,11 +59,11 @@ def test_what_is_offered() -> None:
     assert runners("dask") == ["dask", "dask:", "dask-cuda"]
     assert "xstest" in bank_names("x")
     assert kinds("ve") == ["vector"]
-    assert preset_names("") == sorted(set(preset_names("")), key=preset_names("").index) != []
+    assert "persona" in preset_names("")
 
 
-@pytest.mark.parametrize("name", fields(""))
-def test_fields_that_are_offered_exist(name: str) -> None:
-    """Each is a field of the documented audit file."""
-    last = name.removesuffix("=").rpartition(".")[2]
-    assert f"`{last}`" in (Path(__file__).resolve().parents[2] / "docs" / "audit-file.md").read_text(encoding="utf-8"), name
+def test_fields_that_are_offered_are_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "audit-file.md").read_text(encoding="utf-8")
+    offered = {name.removesuffix("=").rpartition(".")[2] for name in fields("")}
+    assert not [name for name in offered if f"`{name}`" not in page]
+    assert len(offered) > 50
