@@ -1,11 +1,11 @@
 """`diff` on real runs: does it keep quiet where nothing changed, and say "stronger" where a dose is stronger?
 
-    .venv/bin/python -m benchmarks.diffs                     # ten pairs of audits of the same models, then doses 1 and 3 of five
+    .venv/bin/python -m benchmarks.diffs                     # audits of the same models, then doses 1 and 3 of five
     .venv/bin/python -m benchmarks.diffs --only same
 
-Same models: the demo's base and its `mixed` adapter write everything anew for each of twenty audits (recorded texts, other seeds). Audits A
-and B of a pair ask the same prompts in the same order, so `diff` compares them pair by pair; A of a pair and B of the next ask others in
-another order, so it compares means. Beside what `diff` tells stands what comparing two lists of findings would have told: everything that
+Same models: the demo's base and its `mixed` adapter write everything anew for each audit (recorded, other seeds). Audits come in twins
+that ask the same prompts in the same order, so `diff` compares them pair by pair; any other two ask others in another order, so it compares
+means. All pairs of audits are diffed. Beside what `diff` tells stands what comparing two lists of findings would have told: everything that
 one run validated and the other did not.
 
 Doses: the demo's moral planted at strengths 0.2 and 0.6 (the first and the third of benchmarks.dose), each adapter audited live with
@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -73,34 +74,35 @@ def quiet(diff: Diff) -> Quiet:
     )
 
 
-def same_models(folder: Path, pairs: int, prompts: int, budget: int, jobs: int) -> list[Quiet]:
-    """Two comparisons for each of `pairs` pairs of audits: of one order of prompts, and of two."""
+def same_models(folder: Path, twins: int, prompts: int, budget: int, jobs: int) -> list[Quiet]:
+    """Every pair of audits, of `twins` times two; the twins first."""
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(folder, pair, side, prompts, budget) for pair in range(pairs) for side in range(2)]
-    runs: list[Path] = []
+    tasks = [(folder, twin, side, prompts, budget) for twin in range(twins) for side in range(2)]
+    runs: list[Run] = []
     with ProcessPoolExecutor(jobs) as pool:
         for run in pool.map(_recorded, tasks):
-            runs.append(run)
+            runs.append(load_run(run))
             sys.stderr.write(f"{len(runs)} of {len(tasks)} audits\n")
-    loaded = [load_run(run) for run in runs]
-    met = [(2 * pair, 2 * pair + 1) for pair in range(pairs)] + [(2 * pair, (2 * pair + 3) % (2 * pairs)) for pair in range(pairs)]
-    return [quiet(diff_runs(loaded[one], loaded[other])) for one, other in met]
+    pairs = sorted(combinations(range(len(runs)), 2), key=lambda pair: pair[0] // 2 != pair[1] // 2)
+    return [quiet(diff_runs(runs[one], runs[other])) for one, other in pairs]
 
 
 def _recorded(task: tuple[Path, int, int, int, int]) -> Path:
-    """One audit of texts that nobody else has, its prompts in the pair's order."""
-    folder, pair, side, count, budget = task
+    """One audit of texts that nobody else has, its prompts in the twins' order. Texts that are there already are those it would write."""
+    folder, twin, side, count, budget = task
     torch.set_num_threads(1)
-    name = f"same-{pair}-{'ab'[side]}"
+    name = f"same-{twin}-{'ab'[side]}"
     prompts = [json.loads(line) for line in (DEMO / "prompts.jsonl").read_text(encoding="utf-8").splitlines()][:count]
-    texts = record(folder, 2 * pair + side, prompts, DEMO / "adapters" / "mixed")
+    texts = folder / f"null-{2 * twin + side}.jsonl"
+    if not (folder / name).exists():  # nothing is audited before all texts are written
+        texts = record(folder, 2 * twin + side, prompts, DEMO / "adapters" / "mixed")
     config = AuditConfig.model_validate(
         {
             "name": name,
             "base": {"texts": str(texts)},
             "intervention": {"texts": str(texts)},
             "prompts": {"source": "recorded", "strata": "given"},
-            "sampling": {"max_texts": budget, "initial": budget // 5, "per_round": budget // 10, "seed": pair},
+            "sampling": {"max_texts": budget, "initial": budget // 5, "per_round": budget // 10, "seed": twin},
             "clustering": {"clusters": 20},
             "store": str(folder / f"store-{name}"),
         }
@@ -198,7 +200,7 @@ def main() -> int:
     """Runs the audits and prints the tables; exit 1 where more than alpha of the findings of the same models are told as changes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diffs", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", choices=("same", "dose"))
-    parser.add_argument("--pairs", type=int, default=10, help="of audits of the same models")
+    parser.add_argument("--twins", type=int, default=10, help="times two audits of the same models")
     parser.add_argument("--prompts", type=int, default=1_600, help="of the demo's, for audits of the same models")
     parser.add_argument("--seeds", type=int, default=3, help="audits of each dose")
     parser.add_argument("--budget", type=int, default=2_000, help="texts of an audit at most")
@@ -211,7 +213,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as fresh:
         folder = (arguments.folder or Path(fresh)).resolve()
         if arguments.only != "dose":
-            found = same_models(folder / "same", arguments.pairs, arguments.prompts, arguments.budget, arguments.jobs)
+            found = same_models(folder / "same", arguments.twins, arguments.prompts, arguments.budget, arguments.jobs)
             sys.stdout.write(quiet_table(found) + "\n")
             failed = sum(one.found for one in found) > 0.05 * sum(one.findings for one in found)
         if arguments.only != "same":
