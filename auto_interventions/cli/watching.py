@@ -7,12 +7,14 @@ because when the evidence will decide nobody knows (docs/terminal.md).
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -63,31 +65,48 @@ class _Counted(ProgressColumn):
         return Text(str(task.fields.get("counted", "")), style="progress.percentage")
 
 
+class _Turning(SpinnerColumn):
+    """Turns as long as the stage is at work: its last step is not its end."""
+
+    def render(self, task: Task) -> RenderableType:
+        """See `ProgressColumn.render`."""
+        return self.spinner.render(task.get_time())
+
+
+class _Elapsed(ProgressColumn):
+    """Time since the stage began."""
+
+    def render(self, task: Task) -> Text:
+        """See `ProgressColumn.render`."""
+        return Text(str(timedelta(seconds=int(task.elapsed or 0))), style="progress.elapsed")
+
+
 class _Left(ProgressColumn):
-    """The time that the stage will take, where its speed is known."""
+    """The time that the stage will take, where its speed is known; nothing once that time is over, for then it was not."""
 
     max_refresh = 1.0
 
     def render(self, task: Task) -> Text:
         """See `ProgressColumn.render`."""
-        left = task.time_remaining
-        if task.total is None or left is None or task.finished:
+        if task.total is None or task.time_remaining is None or task.finished:
             return Text("")
         if (task.elapsed or 0.0) < _KNOWN_SECONDS or task.completed < _KNOWN_SHARE * task.total:
             return Text("")
-        return Text(f"about {duration(left)} left of this", style="progress.remaining")
+        left = task.time_remaining - (task.get_time() - task.fields["advanced"])
+        return Text(f"about {duration(left)} left of this" if left >= 1 else "", style="progress.remaining")
 
 
 class Watching:
     """Shows the stage at work as long as the block lasts. On a terminal it is drawn in place and vanishes; elsewhere it is lines."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
+        self._clock = clock
         self.at_work = Stage("", None)
         # Colours may be forced into a file (FORCE_COLOR), where moving the cursor would be noise.
         self.live = console.is_interactive and console.file.isatty() and not console.quiet
-        self._told = time.monotonic()
-        self._bars = Progress(*_columns(console.width), console=console)
+        self._told = clock()
+        self._bars = Progress(*_columns(console.width), console=console, get_time=clock)
         self._task: TaskID | None = None
         self._drawn = Live(console=console, get_renderable=self.picture, transient=True, refresh_per_second=8, vertical_overflow="crop")
 
@@ -107,21 +126,22 @@ class Watching:
     def stage(self, name: str, total: int | None = None) -> None:
         """A stage begins: `total` steps where they can be counted."""
         self.at_work = Stage(one_line(name), total)
-        self._told = time.monotonic()
+        self._told = self._clock()
         if not self.live:
             self.line(Text(self.at_work.name + (f": {total:,}" if total else ""), style="dim"))
             return
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(self.at_work.name, total=self.at_work.total, counted=self.at_work.counted)
+        self._task = self._bars.add_task(self.at_work.name, total=self.at_work.total, counted=self.at_work.counted, advanced=self._clock())
 
     def advance(self, steps: int) -> None:
         """`steps` more of it are done."""
         self.at_work.advance(steps)
         if self._task is not None:
-            self._bars.update(self._task, completed=self.at_work.done, total=self.at_work.total, counted=self.at_work.counted)
-        elif not self.live and time.monotonic() - self._told >= _LINE_SECONDS:
-            self._told = time.monotonic()
+            stage = self.at_work
+            self._bars.update(self._task, completed=stage.done, total=stage.total, counted=stage.counted, advanced=self._clock())
+        elif not self.live and self._clock() - self._told >= _LINE_SECONDS:
+            self._told = self._clock()
             self.line(Text(f"  {self.at_work.counted}", style="dim"))
 
     def line(self, text: Text) -> None:
@@ -182,4 +202,4 @@ def _columns(width: int) -> list[ProgressColumn]:
     """On a narrow terminal words and numbers, without the bar."""
     name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     bar = [BarColumn(bar_width=24)] if width >= 90 else []
-    return [SpinnerColumn(), name, *bar, _Counted(), TimeElapsedColumn(), _Left()]
+    return [_Turning(), name, *bar, _Counted(), _Elapsed(), _Left()]
