@@ -14,6 +14,7 @@ Row = Mapping[str, Any]
 _MOST_ROWS = 12
 _LABELLED = 5
 _MOST_PANELS = 12
+_NAMED = 10  # strata on their map
 _LABEL_COLUMN = 345  # pixels
 _SPREADING_STEPS = 60
 
@@ -132,12 +133,12 @@ def strata_panels(rounds: Sequence[Row], strata: Sequence[Row], alpha: float, *,
     last = {name: float(stratum["log_e"]) for name, stratum in zip(names, strata, strict=True)}
     order = sorted(names, key=lambda name: (-last[name], name))[:_MOST_PANELS]
     titles = {name: f"{number + 1}. {one_line(name, 18 if narrow else 24) or '?'}" for number, name in enumerate(order)}
+    line = math.log10(1 / alpha)
     own: list[dict[str, Any]] = [
-        {"panel": titles[name], "texts": one["texts"], "evidence": max(_log10(one["log_e"]), -2.5), "differ": differ[name]}
+        {"panel": titles[name], "texts": one["texts"], "evidence": max(_log10(one["log_e"]), -2.5), "differ": differ[name], "line": line}
         for one in _stratum_rows(rounds, names)
         if (name := one["name"]) in titles
     ]
-    line = math.log10(1 / alpha)
     top, bottom = max(line * 1.25, *(row["evidence"] for row in own)), min(0.0, *(row["evidence"] for row in own))
     axis = alt.Axis(title=None, values=_ticks(bottom, top)[:: 2 if narrow else 1], labelExpr=_POWER_LABEL.replace(" to 1", ""))
     y = alt.Y("evidence:Q", scale=alt.Scale(domain=[bottom, top * 1.04], nice=False, clamp=True), axis=axis)
@@ -145,7 +146,7 @@ def strata_panels(rounds: Sequence[Row], strata: Sequence[Row], alpha: float, *,
     colour = alt.Color("differ:N", legend=None, scale=alt.Scale(domain=[True, False], range=[INTERVENTION, QUIET]))
     common = alt.Chart()
     layers = [
-        common.mark_rule(color=INK, strokeDash=[3, 3], strokeWidth=1).encode(y=alt.datum(line)),
+        common.mark_rule(color=INK, strokeDash=[3, 3], strokeWidth=1).encode(y="mean(line):Q"),
         common.mark_line(strokeWidth=2.2).encode(x=x, y=y, color=colour),
     ]
     header = alt.Header(title=None, labelColor=INK, labelFontSize=12, labelAnchor="start", labelPadding=4)
@@ -222,7 +223,7 @@ def map_of_texts(points: Sequence[Row], landmarks: Sequence[Row]) -> Drawing | N
     if landmarks:
         names = alt.Chart(values(list(landmarks[:_LABELLED])))
         layers.append(names.mark_text(color=INK, fontSize=15, fontWeight="bold").encode(x="x:Q", y="y:Q", text="words:N"))
-    chart = alt.layer(*layers).properties(width=930, height=520)
+    chart = alt.layer(*layers).properties(width=930, height=600)
     text = f"{len(rows):,} texts; texts that mean alike lie close together. Hollow circles: base; filled: intervention."
     return draw(chart, "map-texts", "Map of texts of both models", text)
 
@@ -232,10 +233,10 @@ def map_of_strata(strata: Sequence[Row]) -> Drawing | None:
     rows: list[dict[str, Any]] = [
         {
             **stratum,
-            "label": one_line(stratum["name"], 28),
+            "label": one_line(stratum["name"], 28) if number < _NAMED else "",  # those with the strongest evidence come first
             "hint": hint(f"{one_line(stratum['name'], 60)}: {wording.percent(stratum['pair_auc'])}"),
         }
-        for stratum in strata
+        for number, stratum in enumerate(strata)
         if math.isfinite(stratum["x"]) and math.isfinite(stratum["y"])
     ]
     if len(rows) < 2:
