@@ -110,11 +110,12 @@ def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, 
     ]
     if decided is not None:
         moment = alt.Chart(values([{"texts": decided, "text": f"decided: {decided:,} texts"}]))
+        late = decided > rounds[-1]["texts"] / 2  # then its words stand before it
         layers[2:2] = [
             moment.mark_rule(color=INK, strokeWidth=1).encode(x="texts:Q"),
-            moment.mark_text(color=INK, align="left", baseline="top", dx=6, fontSize=12, fontWeight="bold").encode(
-                x="texts:Q", y=alt.value(0), text="text:N"
-            ),
+            moment.mark_text(
+                color=INK, align="right" if late else "left", baseline="top", dx=-6 if late else 6, fontSize=12, fontWeight="bold"
+            ).encode(x="texts:Q", y=alt.value(0), text="text:N"),
         ]
     chart = alt.layer(*layers).properties(width=255 if narrow else 820, height=210 if narrow else 280)
     last = rounds[-1]
@@ -140,7 +141,7 @@ def strata_panels(rounds: Sequence[Row], strata: Sequence[Row], alpha: float, *,
         if (name := one["name"]) in titles
     ]
     top, bottom = max(line * 1.25, *(row["evidence"] for row in own)), min(0.0, *(row["evidence"] for row in own))
-    axis = alt.Axis(title=None, values=_ticks(bottom, top)[:: 2 if narrow else 1], labelExpr=_POWER_LABEL.replace(" to 1", ""))
+    axis = alt.Axis(title=None, values=_ticks(bottom, top)[:: 2 if narrow else 1], labelExpr=_SHORT_POWER_LABEL)
     y = alt.Y("evidence:Q", scale=alt.Scale(domain=[bottom, top * 1.04], nice=False, clamp=True), axis=axis)
     x = alt.X("texts:Q", title=None, axis=alt.Axis(tickCount=2, grid=False, format=",.0f"))
     colour = alt.Color("differ:N", legend=None, scale=alt.Scale(domain=[True, False], range=[INTERVENTION, QUIET]))
@@ -202,6 +203,7 @@ _POWER_LABEL = (
     f" + (datum.value >= 10 ? {_DIGIT.format('floor(datum.value / 10) % 10')} : '')"
     f" + {_DIGIT.format('datum.value % 10')}) + ' to 1'"
 )
+_SHORT_POWER_LABEL = _POWER_LABEL.replace(" to 1", "").replace("datum.value <= 4", "datum.value <= 2")
 
 
 def map_of_texts(points: Sequence[Row], landmarks: Sequence[Row]) -> Drawing | None:
