@@ -28,7 +28,7 @@ def headline(matrix: Matrix) -> str:
     if not matrix.rows:
         return f"{runs} {of}: none of them found anything."
     everywhere = matrix.everywhere
-    said = "none of them" if not everywhere else "all of them" if everywhere == len(matrix.leaders) else f"{everywhere} of them"
+    said = "none of them" if not everywhere else "all of them" if everywhere == len(matrix.leaders) else count(everywhere, "of them", "of them")
     return f"{runs} {of}: {count(len(matrix.leaders), 'finding')}, {said} in every run."
 
 
