@@ -18,7 +18,7 @@ def round_line(report: RoundReport) -> str:
     """A round that ended: texts so far, evidence that the models differ, how many strata or sentences."""
     found = "strata differ" if report.phase == "explore" else "sentences hold"
     where = f"{_of_audit(report, '{}: ')}{report.phase} round {report.round + 1:>2}"
-    return f"  {where}   {report.texts:>7,} texts   evidence {wording.odds(report.log_e)}   {report.found} of {report.of} {found}"
+    return f"{where}  {report.texts:>6,} texts  evidence {wording.odds(report.log_e)}  {report.found} of {report.of} {found}"
 
 
 def evidence_table(report: RoundReport, rows: int) -> Group:

@@ -14,8 +14,8 @@ from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
-from rich.table import Column
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.spinner import Spinner
 from rich.text import Text
 
 from auto_interventions.cli.ending import stopping
@@ -30,8 +30,10 @@ _KNOWN_SHARE, _KNOWN_SECONDS = 0.05, 5.0
 # Without a terminal: seconds between two lines of a stage that goes on.
 _LINE_SECONDS = 60.0
 _STOPPING = "Stopping: what was done is being saved. Ctrl-C again leaves at once."
+# Columns of a terminal on which numbers leave room for a bar.
+_ROOM_FOR_BAR = 70
 # Lines of the terminal that the table of evidence leaves to what stands above it.
-_ABOVE = 9
+_ABOVE = 10
 
 
 class Stage:
@@ -65,14 +67,6 @@ class _Counted(ProgressColumn):
         return Text(str(task.fields.get("counted", "")), style="progress.percentage")
 
 
-class _Turning(SpinnerColumn):
-    """Turns as long as the stage is at work: its last step is not its end."""
-
-    def render(self, task: Task) -> RenderableType:
-        """See `ProgressColumn.render`."""
-        return self.spinner.render(task.get_time())
-
-
 class _Elapsed(ProgressColumn):
     """Time since the stage began."""
 
@@ -93,7 +87,7 @@ class _Left(ProgressColumn):
         if (task.elapsed or 0.0) < _KNOWN_SECONDS or task.completed < _KNOWN_SHARE * task.total:
             return Text("")
         left = task.time_remaining - (task.get_time() - task.fields["advanced"])
-        return Text(f"about {duration(left)} left of this" if left >= 1 else "", style="progress.remaining")
+        return Text(f"about {duration(left)} left" if left >= 1 else "", style="progress.remaining")
 
 
 class Watching:
@@ -108,6 +102,7 @@ class Watching:
         self._told = clock()
         self._bars = Progress(*_columns(console.width), console=console, get_time=clock)
         self._task: TaskID | None = None
+        self._turning = Spinner("dots", style="progress.spinner")
         self._drawn = Live(console=console, get_renderable=self.picture, transient=True, refresh_per_second=8, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
@@ -120,8 +115,9 @@ class Watching:
             self._drawn.stop()
 
     def picture(self) -> RenderableType:
-        """What is drawn in place."""
-        return Group(self._bars, Text(_STOPPING, style="bold")) if stopping() else self._bars
+        """What is drawn in place: the stage at work, and below it how far it is."""
+        stage = Group(self._turning, self._bars)
+        return Group(stage, Text(_STOPPING, style="bold")) if stopping() else stage
 
     def stage(self, name: str, total: int | None = None) -> None:
         """A stage begins: `total` steps where they can be counted."""
@@ -130,6 +126,7 @@ class Watching:
         if not self.live:
             self.line(Text(self.at_work.name + (f": {total:,}" if total else ""), style="dim"))
             return
+        self._turning.update(text=Text(self.at_work.name, no_wrap=True, overflow="ellipsis"))
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(self.at_work.name, total=self.at_work.total, counted=self.at_work.counted, advanced=self._clock())
@@ -146,7 +143,7 @@ class Watching:
 
     def line(self, text: Text) -> None:
         """A line that stays."""
-        self.console.print(text, soft_wrap=True)
+        self.console.print(text, soft_wrap=not self.live)
 
 
 class Watcher(Watching):
@@ -173,11 +170,7 @@ class Watcher(Watching):
         if self._last is None:
             return parts[0]
         most = self._config.sampling.max_texts
-        parts.append(
-            Text(
-                f"  {self._last.texts:,} texts when the last round ended, {most:,} at most: it ends when the evidence decides", style="dim"
-            )
-        )
+        parts.append(Text(f"  {self._last.texts:,} texts by the last round, {most:,} at most", style="dim"))
         rows = self.console.height - _ABOVE
         if self._last.leading and rows > 0:
             parts += [Text(""), evidence_table(self._last, rows)]
@@ -199,7 +192,6 @@ class EntryWatcher(Watching):
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """On a narrow terminal words and numbers, without the bar."""
-    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    bar = [BarColumn(bar_width=24)] if width >= 90 else []
-    return [_Turning(), name, *bar, _Counted(), _Elapsed(), _Left()]
+    """What stands below the name of the stage; on a narrow terminal numbers alone."""
+    bar = [BarColumn(bar_width=24)] if width >= _ROOM_FOR_BAR else []
+    return [TextColumn(" "), *bar, _Counted(), _Elapsed(), _Left()]

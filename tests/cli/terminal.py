@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import subprocess
 import termios
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +19,21 @@ from typing import Self
 import pyte
 
 CTRL_C = "\x03"
+_STAGE, _STEPS = re.compile(r"^[⠀-⣿] (\S.*)$"), re.compile(r"^ +(?:[━╸╺]+ +)?([\d,]+)(?: of ([\d,]+))? +\d+:\d\d:\d\d")
+
+
+def steps(frames: Sequence[Sequence[str]]) -> list[tuple[str, int, int | None]]:
+    """The stage at work, steps done, steps in all (None: not known), of each screen that says so: two lines, one below the other."""
+    seen: list[tuple[str, int, int | None]] = []
+    for frame in frames:
+        for line, below in pairwise(frame):
+            if (stage := _STAGE.match(line)) and (count := _STEPS.match(below)):
+                seen.append((stage[1], _number(count[1]), _number(count[2]) if count[2] else None))
+    return seen
+
+
+def _number(digits: str) -> int:
+    return int(digits.replace(",", ""))
 
 
 class Terminal:

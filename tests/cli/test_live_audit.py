@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .terminal import CTRL_C, Terminal
+from .terminal import CTRL_C, Terminal, steps
 
 COMMAND = Path(sys.executable).with_name("auto-interventions")
-STAGE = re.compile(r"^\S (\S.*?) (?:[━╸╺]+ )?([\d,]+) of ([\d,]+) 0:\d\d:\d\d")
 
 
 def audit_file(folder: Path, demo: Path) -> Path:
@@ -33,19 +32,12 @@ def audit_file(folder: Path, demo: Path) -> Path:
     return folder / "audit.yaml"
 
 
-def told(frames: list[list[str]]) -> list[tuple[str, int, int]]:
-    """Stage, steps done, steps in all, of each screen that counts."""
-    found = (STAGE.match(line) for frame in frames for line in frame)
-    return [(match[1], int(match[2].replace(",", "")), int(match[3].replace(",", ""))) for match in found if match]
-
-
 def never_runs_back(frames: list[list[str]]) -> bool:
-    last = ("", 0, 0)
-    for stage, done, total in told(frames):
-        if done > total or (stage == last[0] and (done < last[1] or total != last[2])):
-            return False
-        last = (stage, done, total)
-    return bool(last[0])
+    """Whether each stage with a total only ever came nearer to it, and there was one."""
+    seen = [(stage, done, total) for stage, done, total in steps(frames) if total is not None]
+    pairs = pairwise(seen)
+    onward = all(one[0] != other[0] or (one[1] <= other[1] and one[2] == other[2]) for one, other in pairs)
+    return bool(seen) and onward and all(done <= total for _, done, total in seen)
 
 
 def test_it_is_watched_interrupted_and_gone_on_with(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

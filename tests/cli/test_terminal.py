@@ -11,22 +11,15 @@ from pathlib import Path
 import pytest
 
 from .shown import HOSTILE, config
-from .terminal import CTRL_C, Terminal
+from .terminal import CTRL_C, Terminal, steps
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = re.compile(r"(explore round \d+: texts of the base|judging|copying)\s.*?(\d+)(?: of (\d+))?\s+0:00:")
 # Which control sequences of the cursor, the screen and colours rich itself writes; none takes words.
 OWN = re.compile(rb"\x1b\[\?25[lh]|\x1b\[[0-9;]*[AKm]|\r|\n")
 
 
 def shown(*words: str | Path) -> list[str | Path]:
     return [sys.executable, "-m", "tests.cli.shown", *words]
-
-
-def counts(frames: list[list[str]]) -> list[tuple[str, int, int | None]]:
-    """Stage, steps done, steps in all, of each screen that says so."""
-    found = (COUNT.search(line) for frame in frames for line in frame)
-    return [(match[1], int(match[2]), int(match[3]) if match[3] else None) for match in found if match]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +30,7 @@ def watched() -> Terminal:
 
 
 def test_no_bar_runs_back_or_ends_early(watched: Terminal) -> None:
-    seen = counts(watched.frames)
+    seen = steps(watched.frames)
     last: dict[str, int] = {}
     for stage, done, total in seen:
         assert done >= last.get(stage, 0), (stage, done)
@@ -56,20 +49,20 @@ def test_a_table_of_evidence_grows_and_vanishes(watched: Terminal) -> None:
     assert re.search(r"number 0 +160,000 to 1 +differs", tables[0])
     assert re.search(r"number 0 +440,000 to 1 +differs", tables[-1])
     assert re.search(r"number 5 +3,000 to 1 +open", tables[-1])
-    assert f"400 texts when the last round ended, {config().sampling.max_texts:,} at most" in tables[0]
+    assert f"400 texts by the last round, {config().sampling.max_texts:,} at most" in tables[0]
     sentences = ["\n".join(frame) for frame in watched.frames if any("Sentences with most evidence" in line for line in frame)]
     assert "more often number 0" in sentences[-1]
     assert "Strata where the models differ" not in watched.screen
     assert "━" not in watched.screen
     lines = [line for line in watched.screen.splitlines() if line]
-    assert [line.split("   ")[0].strip() for line in lines] == [
+    assert [re.sub(r" +[\d,]+ texts .*", "", line) for line in lines] == [
         "Audit shown: one → other", "explore round  1", "explore round  2", "confirm round  1", "the result",
     ]  # fmt: skip
     assert not watched.cursor_hidden
 
 
 def test_time_left_is_of_the_stage_and_only_where_it_is_known(watched: Terminal) -> None:
-    assert not any("left of this" in line for frame in watched.frames for line in frame), "no stage had a speed yet"
+    assert not any(" left" in line for frame in watched.frames for line in frame), "no stage had a speed yet"
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 8), (60, 14), (200, 60)])
@@ -105,7 +98,7 @@ def test_without_a_terminal_it_is_lines(forced: bool) -> None:
     assert [line.strip() for line in said.splitlines()][:3] == [
         "Audit shown: one → other",
         "explore round 1: texts of the base: 40",
-        "explore round  1       400 texts   evidence 490 million to 1   3 of 30 strata differ",
+        "explore round  1     400 texts  evidence 490 million to 1  3 of 30 strata differ",
     ]
 
 

@@ -30,7 +30,7 @@ def drawn(watcher: Watching) -> str:
     console = Console(file=io.StringIO(), width=120, color_system=None)
     console.print(watcher.picture())
     printed = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-    return re.sub(r"\s+", " ", re.sub(r"[━╸╺]+ ", "", printed.strip()[2:]))
+    return watcher.at_work.name + re.sub(r"\s+", " ", re.sub(r"[━╸╺]+ ", "", printed.splitlines()[1].rstrip()))
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def test_time_left_is_known_from_the_speed_and_only_while_it_holds(watcher: Watc
     for _ in range(3):
         clock.now += 1
         watcher.advance(10)
-    assert drawn(watcher) == "texts 460 of 1,000 0:00:06 about 54 s left of this"
+    assert drawn(watcher) == "texts 460 of 1,000 0:00:06 about 54 s left"
     clock.now += 30  # nothing happens
-    assert drawn(watcher) == "texts 460 of 1,000 0:00:36 about 24 s left of this"
+    assert drawn(watcher) == "texts 460 of 1,000 0:00:36 about 24 s left"
     clock.now += 30
     assert drawn(watcher) == "texts 460 of 1,000 0:01:06", "it should have been over: the speed was not known"
 
