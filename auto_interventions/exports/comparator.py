@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.exports.frames import claim, concluded
+from auto_interventions.exports.frames import claim, concluded, holdable
 from auto_interventions.exports.shown import shown, sized_pairs
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray
@@ -49,9 +49,9 @@ def comparator_pieces(run: Run) -> Iterator[bytes]:
         "models": [{"name": one_line(run.run.get(role, role), _TITLE)} for role in ("intervention", "base")],
         "rationale_clusters": [{"title": name} for name in _names(held)],
     }
-    yield json.dumps(head).encode()[:-1] + b', "examples": [\n'
+    yield json.dumps(holdable(head)).encode()[:-1] + b', "examples": [\n'
     for place, example in enumerate(_examples(run, pairs, held, scores)):
-        yield (b",\n" if place else b"") + json.dumps(example, allow_nan=False).encode()
+        yield (b",\n" if place else b"") + json.dumps(holdable(example), allow_nan=False).encode()
     yield b"\n]}\n"
 
 

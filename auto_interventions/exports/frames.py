@@ -117,15 +117,18 @@ def rounds_frame(run: Run) -> pd.DataFrame:
 
 
 def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
-    held = {column: [_holdable(row.get(column)) for row in rows] for column in columns}
+    held = {column: [holdable(row.get(column)) for row in rows] for column in columns}
     # A column that nobody filled (the p-values of an active audit) is one of missing numbers, not of objects.
     empty = [column for column, values in held.items() if all(value is None for value in values)]
     return pd.DataFrame(held).astype(dict.fromkeys(empty, "float64"))
 
 
-def _holdable(value: Any) -> Any:
+def holdable(value: Any) -> Any:
+    """`value` (JSON-native) with lone surrogates as their escapes: neither Parquet nor strict readers of JSON take them."""
+    if isinstance(value, dict):
+        return {holdable(key): holdable(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_holdable(one) for one in value]
+        return [holdable(one) for one in value]
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 

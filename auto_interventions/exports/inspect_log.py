@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.exports.frames import claim, concluded
+from auto_interventions.exports.frames import claim, concluded, holdable
 from auto_interventions.exports.shown import shown, sized_pairs
 from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import ROLES, FloatArray, Role
@@ -72,9 +72,9 @@ def _time(run: Run, which: str) -> datetime:
 
 def _pieces(run: Run, role: Role, pairs: pd.DataFrame, held: Sequence[Mapping[str, Any]], scores: FloatArray) -> Iterator[bytes]:
     """A log's consecutive pieces; `scores` (H, N) of this model's texts."""
-    yield json.dumps(_head(run, role, pairs, held, scores), allow_nan=False).encode()[:-1] + b', "samples": [\n'
+    yield json.dumps(holdable(_head(run, role, pairs, held, scores)), allow_nan=False).encode()[:-1] + b', "samples": [\n'
     for place, sample in enumerate(_samples(run, role, pairs, held, scores)):
-        yield (b",\n" if place else b"") + json.dumps(sample, allow_nan=False).encode()
+        yield (b",\n" if place else b"") + json.dumps(holdable(sample), allow_nan=False).encode()
     yield b"\n]}\n"
 
 

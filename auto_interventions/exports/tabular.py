@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.exports.frames import ordered, tables
+from auto_interventions.exports.frames import holdable, ordered, tables
 from auto_interventions.runs import Run, RunDirectory
 
 # What a spreadsheet takes for a formula at the beginning of a cell (OWASP, "CSV Injection"), full-width letters of the same among them.
@@ -29,7 +29,7 @@ def write_jsonl(run: Run, folder: RunDirectory) -> list[str]:
     """Every table as one JSON object a line, ASCII alone; the findings whole, as findings.json has them."""
     written: list[str] = []
     for name, table in tables(run).items():
-        rows = iter(ordered(run)) if name == "findings" else _objects(table)
+        rows = map(holdable, ordered(run)) if name == "findings" else _objects(table)
         lines = (json.dumps(row, allow_nan=False).encode("ascii") + b"\n" for row in rows)
         folder.write_pieces(f"{name}.jsonl", lines)
         written.append(f"{name}.jsonl")
