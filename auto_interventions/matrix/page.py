@@ -70,7 +70,7 @@ def _context(matrix: Matrix) -> dict[str, Any]:
             }
             for number, column in enumerate(matrix.columns)
         ],
-        "themes": _themes(matrix),
+        "grid": _grid(matrix),
         "by_theme": _by_theme(matrix),
         "every": [_every(row) for row in matrix.rows] if len(matrix.columns) > len(matrix.cells) else [],
         "sources": [_source(one) for one in matrix.sources if one.shares is not None],
@@ -84,6 +84,27 @@ def _context(matrix: Matrix) -> dict[str, Any]:
             for one in matrix.judges
         ],
     }
+
+
+def _grid(matrix: Matrix) -> dict[str, Any] | None:
+    """Sentences found a run, interventions × banks; None where there is one of each."""
+    interventions, banks = (list(dict.fromkeys(getattr(cell, what) for cell in matrix.cells)) for what in ("intervention", "bank"))
+    if len(interventions) * len(banks) < 2:
+        return None
+    rows = [
+        (
+            one_line(intervention, 80),
+            [
+                "; ".join(
+                    wording.found_a_run(cell, matrix) for cell in matrix.cells if (cell.intervention, cell.bank) == (intervention, bank)
+                )
+                or wording.BLANK
+                for bank in banks
+            ],
+        )
+        for intervention in interventions
+    ]
+    return {"banks": [one_line(bank, 60) for bank in banks], "rows": rows}
 
 
 def _themes(matrix: Matrix) -> list[str]:

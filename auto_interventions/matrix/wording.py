@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from statistics import fmean, stdev
+
 from auto_interventions.inference.variance_shares import RESIDUAL, Share
+from auto_interventions.matrix.cells import Cell
 from auto_interventions.matrix.judges import JudgeAgreement
 from auto_interventions.matrix.rows import Spread, Value
 from auto_interventions.matrix.sources import Sources
@@ -28,7 +31,13 @@ def headline(matrix: Matrix) -> str:
     if not matrix.rows:
         return f"{runs} {of}: none of them found anything."
     everywhere = matrix.everywhere
-    said = "none of them" if not everywhere else "all of them" if everywhere == len(matrix.leaders) else count(everywhere, "of them", "of them")
+    said = (
+        "none of them"
+        if not everywhere
+        else "all of them"
+        if everywhere == len(matrix.leaders)
+        else count(everywhere, "of them", "of them")
+    )
     return f"{runs} {of}: {count(len(matrix.leaders), 'finding')}, {said} in every run."
 
 
@@ -93,7 +102,14 @@ def found_cell(spread: Spread, runs: int) -> str:
     if runs == 1:
         return "found" if spread.held else "not found"
     missing = runs - spread.tested
-    return f"found in {spread.held} of {spread.tested}" + (f", {missing} did not propose it" if missing else "")
+    return f"found in {spread.held} of {spread.tested}" + (f", {missing} untested" if missing else "")
+
+
+def found_a_run(cell: Cell, matrix: Matrix) -> str:
+    """How many sentences the runs of a cell validated, on average."""
+    counts = [matrix.columns[run].validated for run in cell.runs]
+    spread = f" ± {stdev(counts):.1f}" if len(counts) > 1 else ""
+    return f"{fmean(counts):.1f}".removesuffix(".0") + spread
 
 
 def value_cell(value: Value) -> str:

@@ -76,6 +76,18 @@ def test_interventions_and_banks_are_cells_of_their_own() -> None:
     assert [(cell.label, cell.runs) for cell in cells] == [("moral · a", (0, 1)), ("lines · a", (2, 3)), ("moral · b", (4,))]
 
 
+def test_the_page_has_interventions_by_banks(tmp_path: Path) -> None:
+    runs = [*seeds(2, "moral", held=("sun",)), *seeds(1, "moral", 2), *seeds(1, "lines", 10, held=())]
+    for run, path in zip(runs, ["a.jsonl"] * 3 + ["b.jsonl"], strict=True):
+        run.run["config"]["prompts"] = {"source": "file", "path": f"/banks/{path}"}
+    page = write_matrix(matrix_of(runs), tmp_path).read_text(encoding="utf-8")
+    grid = page.split('id="grid"')[1].split("</section>")[0]
+    cells = [cell.split("<")[0] for cell in grid.split('<td class="n nowrap">')[1:]]
+    assert cells == ["1.7 ± 1.2", "–", "–", "0"]  # one, one and three sentences
+    alone = write_matrix(matrix_of(seeds(2)), tmp_path / "alone").read_text(encoding="utf-8")
+    assert 'id="grid"' not in alone
+
+
 def test_other_settings_are_another_cell_and_its_label_says_so() -> None:
     runs = [*seeds(1), *seeds(1, "moral", 5, temperature=0.7)]
     assert ["temperature 0.7" in cell.label for cell in matrix_of(runs).cells] == [False, True]
