@@ -17,8 +17,11 @@ def sure(findings: Mapping[str, Any]) -> str:
     if overall.get("verdict") != "different":
         return ""
     held, alpha = validated(findings), float(findings["alpha"])
-    luck = f"Were the two models the same, at most one audit in {1 / alpha:,.4g} would say that they differ"
-    if not any(p_value_of(finding) is not None for finding in findings.get("findings", ())):
+    fixed = any(p_value_of(finding) is not None for finding in findings.get("findings", ()))
+    # An exhaustive audit promises this of its sentences alone (stages.concluding.guarantee).
+    false_alarm = "confirm a sentence" if fixed else "say that they differ"
+    luck = f"Were the two models the same, at most one audit in {1 / alpha:,.4g} would {false_alarm}"
+    if not fixed:
         luck += f"; here the evidence is {strength(log_e_of(overall))}, {grasped(log_e_of(overall))} against chance"
     these = f"these {count(len(held), 'finding')}" if len(held) > 1 else "such findings"
     return f"{luck}." + (f" Of {these} at most {100 * alpha:.4g}% are expected to be false." if held else "")

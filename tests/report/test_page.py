@@ -248,9 +248,11 @@ def test_an_exhaustive_audit_says_how_it_tested(tmp_path: Path) -> None:
     findings = json.loads((run / "findings.json").read_text())
     for finding in findings["findings"]:
         finding["p_value"] = 3e-7 if finding["status"] == "validated" else 0.5
-    (run / "findings.json").write_text(json.dumps(findings))
+    (run / "findings.json").write_text(json.dumps(findings | {"guarantee": "Promised."}))
     page = build_report(run).read_text(encoding="utf-8")
     assert "Fixed-n test:</strong> p = 3.0·10⁻⁷" in page
     assert "this audit was exhaustive" in page
+    assert page.count("Promised.") == 1
+    assert "the chance that this page calls them different" not in page
     assert "stays valid however" not in page
     assert "against chance" not in page
