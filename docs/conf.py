@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -58,6 +58,13 @@ def complete(_app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 
 
+def accessible(_app: Sphinx, _name: str, _template: str, context: dict[str, Any], _tree: object) -> None:
+    """For those who read by keyboard or ear: headings of the contents have a level; code and tables that scroll take the focus."""
+    context["furo_navigation_tree"] = context.get("furo_navigation_tree", "").replace('role="heading"', 'role="heading" aria-level="2"')
+    context["body"] = re.sub(r'<(pre|div class="table-wrapper[^"]*")>', r'<\1 tabindex="0">', context.get("body", ""))
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", complete)
+    app.connect("html-page-context", accessible, priority=900)  # after furo's own

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 
 from tests.documentation.reading import PAGES, ROOT
 
@@ -57,3 +61,28 @@ def test_the_front_page_is_the_readme(site: Path) -> None:
 
 def test_it_can_be_searched(site: Path) -> None:
     assert "predicates" in (site / "searchindex.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.browser
+def test_a_browser_finds_nothing_amiss(site: Path) -> None:
+    """No error, nothing wider than a phone, and axe-core finds nothing serious, in light and dark."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium, which is not on this machine (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        screens: list[tuple[Literal["light", "dark"], int]] = [("light", 1200), ("dark", 1200), ("light", 360)]
+        for scheme, width in screens:
+            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+            amiss: list[str] = []
+            page.on("pageerror", lambda error, found=amiss: found.append(str(error)))
+            page.on(
+                "request", lambda request, found=amiss: None if request.url.startswith(("file:", "data:")) else found.append(request.url)
+            )
+            for name in ("index", "guarantee", "audit-file", "troubleshooting"):
+                page.goto((site / f"{name}.html").as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than {width}"
+                found = Axe().run(page).response["violations"]
+                assert not [one["id"] for one in found if one["impact"] in ("serious", "critical")], f"{name}, {scheme}, {width}"
+            assert not amiss
+        browser.close()
