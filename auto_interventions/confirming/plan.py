@@ -189,9 +189,9 @@ def _within_reach(state: ConfirmState, explored: RoundState, config: AuditConfig
 
 def _sizes(plan: ConfirmPlan, state: ConfirmState) -> FloatArray:
     """(S,) prompts of the plan in each stratum."""
-    sizes = np.zeros(len(state.strata))
+    sizes, number = np.zeros(len(state.strata)), state.stratum_number
     for request in plan.backbone:
-        sizes[state.stratum_number[request.prompt.stratum]] += 1
+        sizes[number.get(request.prompt.stratum, 0)] += 1
     return sizes
 
 
@@ -208,8 +208,9 @@ def _focused(plan: ConfirmPlan, state: ConfirmState, focus: FloatArray, pairs: i
     """
     limits = plan.limits or {}
     members: list[list[tuple[int, Request]]] = [[] for _ in state.strata]
+    number = state.stratum_number
     for place, request in enumerate(plan.backbone):
-        members[state.stratum_number[request.prompt.stratum]].append((place, request))
+        members[number.get(request.prompt.stratum, 0)].append((place, request))
     taken: dict[str, list[int]] = {}
     prompts: dict[str, Prompt] = {}
     for stratum in np.flatnonzero(quotas := apportion(focus, pairs)).tolist():

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation
+from auto_interventions.confirming import plan as planning
+from auto_interventions.confirming.evidence import validated
 from auto_interventions.fingerprint import generator
 from auto_interventions.subjects.base import Request
 
@@ -61,6 +65,26 @@ def test_rounds_slice_the_plan() -> None:
         seen += requests
         state = confirm_round(state, *world.round(requests))
     assert tuple(seen) == plan.backbone
+
+
+def test_a_sentence_on_its_way_gets_more_samples_while_it_keeps_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going on finds what the plan alone leaves open; where nothing differs it rarely goes on, and finds nothing."""
+    settings = config(per_round=60, max_texts=4000)
+
+    def end(rise: float, simulation: int, more: float) -> tuple[int, bool]:
+        monkeypatch.setattr(planning, "_MOST_MORE", more)
+        world = World(generator("test-plan", "on its way", simulation), (rise, *(0.0,) * 9))
+        plan = plan_confirmation(bank(90), 0, 10, config({"smallest_effect": 0.2}))
+        state = ConfirmState.start(hypotheses(10), len(plan.backbone), {"a": 30, "b": 30, "c": 30})
+        while (round := next_round(plan, state, explored(), settings)).requests:
+            state = confirm_round(state, *world.round(round.requests), backbone_pairs=round.backbone_pairs)
+        return len(state.pairs), bool(validated(state, explored(), 0.05)[0])
+
+    found = {more: sum(end(0.06, simulation, more)[1] for simulation in range(8)) for more in (0.0, 1.0)}
+    assert found[1.0] > found[0.0]
+    quiet = {more: [end(0.0, simulation, more) for simulation in range(8)] for more in (0.0, 1.0)}
+    assert not any(told for _, told in quiet[1.0])
+    assert sum(pairs for pairs, _ in quiet[1.0]) <= 1.5 * sum(pairs for pairs, _ in quiet[0.0])
 
 
 def test_exhaustive_asks_all_at_once() -> None:
