@@ -32,7 +32,11 @@ def take(page: Any, name: str, selector: str | None = None, height: int | None =
     box = found.bounding_box()
     if box is None:
         raise SystemExit(f"{selector} is not on the page: the report has changed, and so must this script")
-    around = {"x": max(0, box["x"] - MARGIN), "y": box["y"] - MARGIN + page.evaluate("window.scrollY"), "width": box["width"] + 2 * MARGIN}
+    around = {
+        "x": max(0, box["x"] - MARGIN),
+        "y": box["y"] - MARGIN / 3 + page.evaluate("window.scrollY"),
+        "width": box["width"] + 2 * MARGIN,
+    }
     clip = {**around, "height": min(box["height"] + 2 * MARGIN, height or float("inf"))}
     page.screenshot(path=target, clip=clip, full_page=True)
 
