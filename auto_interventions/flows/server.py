@@ -57,6 +57,8 @@ class TemporaryServer:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            # In a session of its own: Ctrl-C on a terminal reaches this process alone, which still has to tell the server how it ends.
+            start_new_session=True,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         # Registered before prefect is imported, so it runs after prefect's own handlers have sent their last logs.
