@@ -147,7 +147,7 @@ def test_files_say_what_the_result_says(done: Done) -> None:
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
     assert "default-src" in policy[1]
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own
     assert not re.search(r'(?:src|href)="(?!#|active/report\.html|exhaustive/report\.html)', page)
     assert wording.headline(done.result) in page
     assert page.count("<svg") == 2
@@ -202,7 +202,7 @@ def test_hostile_statements_stay_text(done: Done, tmp_path: Path) -> None:
     page = write_comparison(
         replace(done.result, name=evil, base=evil, findings=replace(done.result.findings, exhaustive=matches)), tmp_path
     ).read_text(encoding="utf-8")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own
     assert "\u202e" not in page
 
 
