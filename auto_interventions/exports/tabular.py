@@ -67,10 +67,14 @@ def _objects(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _natives(column: pd.Series[Any]) -> list[Any]:
-    """The values as JSON knows them: None for what is missing or is not finite."""
-    if pd.api.types.is_float_dtype(column.dtype):
-        return [value if np.isfinite(value) else None for value in column.tolist()]
-    return [value if isinstance(value, list) or not pd.isna(value) else None for value in column.tolist()]
+    return [_native(value) for value in column.tolist()]
+
+
+def _native(value: Any) -> Any:
+    """`value` as JSON knows it: None for what is missing or is not finite; lists of such."""
+    if isinstance(value, list | np.ndarray):
+        return [_native(one) for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    return None if pd.isna(value) or (isinstance(value, float) and not np.isfinite(value)) else value
 
 
 def columns_of(table: pd.DataFrame) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from auto_interventions.exports import FORMATS, AuditRun
 from auto_interventions.exports.frames import holdable, tables
 from tests.report.judged import judge_run
 from tests.report.making import make_run
+from tests.report.weighed import weigh_run
 
 
 def test_parquet_holds_every_table(evil: AuditRun, out: Path) -> None:
@@ -123,6 +124,22 @@ def test_the_same_run_gives_the_same_bytes(made: AuditRun, tmp_path: Path) -> No
         for path in files:
             other = second / path.relative_to(first) if first.is_dir() else second
             assert path.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("to", ["parquet", "jsonl", "csv"])
+def test_the_table_of_weights_has_lists_in_it(tmp_path: Path, out: Path, to: str) -> None:
+    """As an audit writes it: `singular_values` are arrays."""
+    folder = weigh_run(make_run(tmp_path / "run"))
+    weights = pd.read_parquet(folder / "weights.parquet")
+    weights["singular_values"] = [np.arange(row % 3, dtype=np.float64) for row in range(len(weights))]
+    weights.to_parquet(folder / "weights.parquet")
+    run = AuditRun.at(folder)
+    run.export(to, out)
+    if to == "jsonl":
+        rows = [json.loads(line) for line in (out / "weights.jsonl").read_text().splitlines()]
+        assert [row["singular_values"] for row in rows] == [values.tolist() for values in weights["singular_values"]]
+    else:
+        assert len((pd.read_parquet if to == "parquet" else pd.read_csv)(out / f"weights.{to}")) == len(run.run.weights)
 
 
 def test_numbers_are_numbers(made: AuditRun, out: Path) -> None:
