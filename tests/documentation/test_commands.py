@@ -94,7 +94,7 @@ def test_the_script_exists_with_its_options(code: Code, path: Path) -> None:
 def test_shell_blocks_parse(page: Path) -> None:
     for block in blocks(page, "bash", "sh"):
         # `<NAME>`, `[--out DIR]` and `…` are for readers.
-        text = re.sub(r"<([A-Z]+)>|[[\]…]", "", block.text)
+        text = re.sub(r"<([A-Z]+)>|[\[\]…]", "", block.text)
         done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{block.where}: {done.stderr}"
 
