@@ -88,8 +88,9 @@ def power(log_e: float) -> str:
 def evidence_figure(name: str, rounds: Sequence[Mapping[str, Any]], strata: Sequence[str], alpha: float) -> Shown | None:
     """Evidence as texts were drawn (`run.json`'s `rounds`), overall and in the strata with most of it; None before the second round."""
     from auto_interventions.report import figures
+    from auto_interventions.report.page import decided_after
 
-    drawing = figures.evidence_rounds(*_strongest(rounds, strata), alpha, narrow=False)
+    drawing = figures.evidence_rounds(*_strongest(rounds, strata), alpha, decided_after(rounds, alpha), narrow=False)
     if drawing is None:
         return None
     return Shown("image", key_of(name, "evidence"), as_address(drawing), "Evidence that the models differ, as texts were drawn.")

@@ -7,7 +7,7 @@ for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
     points = sections.points(texts, str(run.run.get("name")))
     rounds = run.run.get("rounds") or []
     names = sections.stratum_names(table)
-    decided = _decided(rounds, alpha)
+    decided = decided_after(rounds, alpha)
     return {
         "map": figures.map_of_texts(points, sections.landmarks(clusters)),
         "map_data": sections.readable(points),
@@ -160,7 +160,7 @@ def _both(draw: Callable[[bool], Drawing | None]) -> list[Drawing]:
     return [drawing for drawing in (draw(False), draw(True)) if drawing is not None]
 
 
-def _decided(rounds: list[dict[str, Any]], alpha: float) -> int | None:
+def decided_after(rounds: Sequence[Mapping[str, Any]], alpha: float) -> int | None:
     """After how many texts the exploring evidence first reached 1/alpha."""
     return next((int(one["texts"]) for one in rounds if wording.log_e_of({"e_value": alpha}) + one["log_e_overall"] >= 0), None)
 
