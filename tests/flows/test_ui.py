@@ -15,9 +15,9 @@ from auto_interventions.flows import showing
 from auto_interventions.flows.boards import Board
 from auto_interventions.report import build_report
 from auto_interventions.runs import load_run
+from tests.report.conftest import browser
 from tests.report.judged import EVIL, judge_run
 from tests.report.making import make_run
-from tests.report.test_browser import browser
 
 from .faulty import Command
 from .test_server import answered, wait_for
