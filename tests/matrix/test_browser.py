@@ -12,7 +12,7 @@ from auto_interventions.diffing import diff_runs, write_diff
 from auto_interventions.matrix import matrix_of, write_matrix
 from auto_interventions.runs import Run
 from tests.diffing.runs import made_run
-from tests.report.conftest import SCREENS, browser
+from tests.report.conftest import SCREENS, browser, silent_page
 
 __all__ = ["browser"]
 
@@ -46,20 +46,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("kind", ["matrix", "diff"])
 def test_quiet_still_within_the_screen_and_accessible(browser: Any, pages: dict[str, Path], kind: str, screen: str) -> None:
-    context = browser.new_context(**SCREENS[screen])
-    page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(pages[kind].as_uri())
-    page.wait_for_load_state("networkidle")
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert said == []
-    assert asked == [pages[kind].as_uri()]
-    assert page.title() != "owned"
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")] == []
-    context.close()
+    with silent_page(browser, screen, pages[kind]) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert page.title() != "owned"
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        found = Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")] == []

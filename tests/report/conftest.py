@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,24 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield opened
         opened.close()
+
+
+@contextmanager
+def silent_page(browser: Any, screen: str, path: Path) -> Generator[Any]:
+    """A page, open; in the end it has said nothing on the console and asked the network for nothing."""
+    context = browser.new_context(**SCREENS[screen])
+    page = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_load_state("networkidle")
+    yield page
+    assert said == []
+    assert asked == [path.as_uri()]
+    context.close()
 
 
 @pytest.fixture(scope="session")

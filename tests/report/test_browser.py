@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.report.conftest import SCREENS
+from tests.report.conftest import SCREENS, silent_page
 
 pytestmark = pytest.mark.browser
 
@@ -15,27 +15,15 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("kind", ["hostile", "null", "judged", "weighed"])
 def test_quiet_still_and_within_the_screen(browser: Any, reports: dict[str, Path], kind: str, screen: str) -> None:
-    path = reports[kind]
-    context = browser.new_context(**SCREENS[screen])
-    page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_load_state("networkidle")
-    assert said == []
-    assert asked == [path.as_uri()]
-    assert "owned" not in page.title()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    narrow = "[...document.querySelectorAll('th')].filter(one => one.textContent && one.offsetWidth && one.offsetWidth < 30)"
-    assert page.evaluate(f"{narrow}.map(one => one.textContent)") == []
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) == (screen == "dark")
-    context.close()
+    with silent_page(browser, screen, reports[kind]) as page:
+        assert "owned" not in page.title()
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        narrow = "[...document.querySelectorAll('th')].filter(one => one.textContent && one.offsetWidth && one.offsetWidth < 30)"
+        assert page.evaluate(f"{narrow}.map(one => one.textContent)") == []
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) == (screen == "dark")
 
 
 def test_the_policy_stops_what_escaping_would_have_missed(browser: Any, reports: dict[str, Path], tmp_path: Path) -> None:
