@@ -33,7 +33,7 @@ def picture(diff: Diff, *, narrow: bool) -> Drawing | None:
         common.mark_point(color=QUIET, fill=PAPER, size=80, strokeWidth=2.2, yOffset=10).encode(y=y, x=x, opacity=shade),
         common.mark_point(color=INTERVENTION, filled=True, size=100, yOffset=10).encode(y=y, x=alt.X("b:Q", scale=scale), opacity=shade),
         common.mark_text(color=INK, align="left", baseline="middle", fontSize=12 if narrow else 13, yOffset=-9).encode(
-            y=y, x=alt.value(0), text="label:N", opacity=shade
+            y=y, x=alt.value(0), text="label:N"
         ),
     ]
     chart = alt.layer(*layers).properties(width=320 if narrow else 720, height=_ROW * len(rows))

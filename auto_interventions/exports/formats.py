@@ -82,6 +82,7 @@ def export_run(run: Run, to: str, out: Path | None = None) -> Path:
         Interrupted: a file cannot be written.
     """
     kind = format_of(to)
+    concluded(run)
     if isinstance(kind, FileFormat):
         return _write_file(run, kind, out or run.path / FOLDER / kind.name)
     folder = out or run.path / FOLDER / to

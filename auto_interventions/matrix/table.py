@@ -127,7 +127,7 @@ def _notes(cells: Sequence[Cell], runs: Sequence[Run], samples: Sequence[Sampled
         if shared:
             pairs = len(cell.runs) * (len(cell.runs) - 1) // 2
             which = "its two runs" if pairs == 1 else f"{shared} of the {pairs} pairs of its runs"
-            notes.append(f"{cell.label}: {which} have texts in common, so their agreement is less than that of independent runs.")
+            notes.append(f"{cell.label}: {which} have texts in common, so that they agree says less than if they were independent.")
     banks = {cell.bank for cell in cells}
     if len(banks) > 1:
         notes.append("The banks differ: each rate is over its own bank’s prompts.")

@@ -56,10 +56,11 @@ def _texts(config: Mapping[str, Any]) -> str:
     if not sampling or any((config.get(role) or {}).get("texts") for role in ("base", "intervention")):
         return "Recorded texts stood in for a model: they were drawn from the file, without replacement." if sampling else ""
     each = wording.count(int(sampling.get("samples_per_prompt", 1)), "text")
+    at_least = "" if sampling.get("strategy") == "exhaustive" else ", more where they could decide something"
     nucleus = f", top-p {sampling['top_p']:g}" if sampling.get("top_p", 1) != 1 else ""
     return (
-        f"Both models answered the same prompts, {each} a prompt, at temperature {sampling.get('temperature', 1):g}{nucleus}, with at most "
-        f"{int(sampling.get('max_new_tokens', 0)):,} tokens a text."
+        f"Both models answered the same prompts, {each} a prompt{at_least}, at temperature {sampling.get('temperature', 1):g}{nucleus}, "
+        f"with at most {int(sampling.get('max_new_tokens', 0)):,} tokens a text."
     )
 
 

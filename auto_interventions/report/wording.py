@@ -264,7 +264,7 @@ def join(items: Sequence[str]) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun, small ones spelt out: "two texts"."""
     word = _NUMBERS[number] if 0 <= number < len(_NUMBERS) else f"{number:,}"
-    return f"{word} {one if number == 1 else many or one + 's'}"
+    return f"{word} {one if number == 1 else one + 's' if many is None else many}"
 
 
 def validated(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -315,7 +315,7 @@ def _rest(others: Sequence[FindingDict]) -> str:
     listed = [f"{' '.join(_brief(finding, _SHORT))} ({size})" for finding, size in zip(others[:_LISTED], sizes, strict=False)]
     more = len(others) - len(listed)
     if more:
-        listed.append(f"{count(more, 'more', 'more')} below")
+        listed.append(count(more, "more", "more"))
     head = count(len(others), "further difference was", "further differences were").capitalize()
     return f"{head} confirmed: it {join(listed)}."
 

@@ -95,7 +95,7 @@ def test_a_run_that_has_not_concluded_says_so(tmp_path: Path) -> None:
     assert run.verdict.kind == "unfinished"
     assert run.findings.empty
     assert len(run.pairs()) > 0
-    for to in ("markdown", "latex", "hf", "inspect", "llm-comparator"):
+    for to in ("parquet", "jsonl", "csv", "markdown", "latex", "hf", "inspect", "llm-comparator"):
         with pytest.raises(RunDirectoryError, match="has not concluded"):
             run.export(to, tmp_path / to)
         assert not (tmp_path / to).exists()

@@ -57,7 +57,9 @@ def test_hostile_markdown_is_text(evil: AuditRun) -> None:
 def test_a_notebook_shows_text_alone(evil: AuditRun, made: AuditRun) -> None:
     page = Tags(evil._repr_html_())
     assert page.tags <= {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "code"}
-    assert page.attributes <= {("style", "text-align: left")}
+    # The class keeps a notebook's MathJax away from what models wrote between dollars.
+    assert page.attributes <= {("style", "text-align: left"), ("class", "tex2jax_ignore mathjax_ignore")}
+    assert evil._repr_html_().lstrip().startswith('<div class="tex2jax_ignore mathjax_ignore">')
     assert "<script>alert(1)</script>" in page.text
     assert not re.search("[\u202e\u200b\ud800-\udfff\x00\x1b]", evil._repr_html_())
     told = Tags(made._repr_html_())

@@ -40,6 +40,7 @@ def test_lists_the_changed_clusters_with_class_effect_and_interval(tmp_path: Pat
     assert "+20 [18 to 22]" in rows[0]
     assert "−30 [−32 to −28]" in rows[2]
     assert "with probability at most 5%" in shown
+    assert re.search(r"Four of \d+ clusters changed\.", shown)
 
 
 def test_no_changed_cluster_no_section(tmp_path: Path) -> None:

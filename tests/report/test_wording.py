@@ -97,7 +97,7 @@ def test_what_did_not_hold_is_not_in_the_verdict() -> None:
 
 def test_more_findings_than_fit_are_counted() -> None:
     others = [finding(id=str(number), statement=f"says “{number}”", difference=0.01) for number in range(6)]
-    assert wording.verdict(findings(finding(), *others)).detail.endswith("and three more below.")
+    assert wording.verdict(findings(finding(), *others)).detail.endswith("and three more.")
 
 
 def test_nothing_found_says_what_would_have_been_seen() -> None:
