@@ -1,6 +1,6 @@
 """What it costs that Dask's workers give freed memory back at once: processor seconds of the same texts of the demo's base.
 
-    .venv/bin/python benchmarks/freed.py
+    .venv/bin/python -m benchmarks.freed
 
 Three ways in turns: a worker as Dask starts it, a worker as `--runner dask` starts it (it keeps what is freed, flows/runners.py), a process
 without Dask. Processor time, because a busy machine changes it less than the clock's.
