@@ -16,11 +16,9 @@ import pandas as pd
 
 from auto_interventions.errors import RunDirectoryError
 from auto_interventions.fingerprint import canonical_json
-from auto_interventions.hypotheses import known_predicate, matrix
+from auto_interventions.hypotheses import ask_checks
 from auto_interventions.records import FloatArray, IntArray
-from auto_interventions.runs import Run
-
-_PAIR = ["prompt_id", "sample"]
+from auto_interventions.runs import PAIR, Run
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Sampled:
                 f"fresh --out"
             )
         own = texts[texts["backbone"] & ~texts["prompt_id"].isin(list(without))]
-        sides = [own[own["model"] == role].set_index(_PAIR)["text"] for role in ("base", "intervention")]
+        sides = [own[own["model"] == role].set_index(PAIR)["text"] for role in ("base", "intervention")]
         pairs = pd.DataFrame({"base": sides[0], "intervention": sides[1]}).reindex(sides[0].index).dropna().reset_index()
         return Sampled(run, pairs)
 
@@ -69,15 +67,10 @@ class Sampled:
 
         Sentences with a check are asked of the texts; others are looked up among the cheap judge's verdicts, if this run judged them.
         """
-        count = len(self.pairs)
-        found = np.full((2, len(findings), count), np.nan)
-        checks = {row: check for row, finding in enumerate(findings) if (check := known_predicate(finding.get("check"))) is not None}
-        if checks and count:
-            shown = matrix(list(checks.values()), [*self.pairs["base"], *self.pairs["intervention"]])
-            found[:, list(checks)] = np.asarray(shown, dtype=np.float64).reshape(len(checks), 2, count).swapaxes(0, 1)
+        found = np.full((2, len(findings), len(self.pairs)), np.nan)
+        checked = ask_checks(findings, self.pairs["base"], self.pairs["intervention"])
         for row, finding in enumerate(findings):
-            if row not in checks:
-                found[:, row] = self._judged(str(finding["statement"]))
+            found[:, row] = checked[row] if row in checked else self._judged(str(finding["statement"]))
         return found[0], found[1]
 
     def by_prompt(self, payoffs: FloatArray) -> FloatArray:
@@ -102,8 +95,8 @@ class Sampled:
         own = verdicts[verdicts["hypothesis"].isin(list(ids))]
         if own.empty:
             return np.full((2, len(self.pairs)), np.nan)
-        scores = own.set_index(_PAIR)[["cheap_base", "cheap_intervention"]].groupby(level=_PAIR).first()
-        return scores.reindex(pd.MultiIndex.from_frame(self.pairs[_PAIR])).to_numpy(dtype=np.float64).T
+        scores = own.set_index(PAIR)[["cheap_base", "cheap_intervention"]].groupby(level=PAIR).first()
+        return scores.reindex(pd.MultiIndex.from_frame(self.pairs[PAIR])).to_numpy(dtype=np.float64).T
 
 
 def check_concluded(runs: Sequence[Run]) -> None:

@@ -20,7 +20,7 @@ from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray
 from auto_interventions.report import wording
 from auto_interventions.report.plain import one_line
-from auto_interventions.runs import Run
+from auto_interventions.runs import PAIR, Run
 
 MOST_PAIRS = 2_000
 """The tool holds every pair in the browser's memory; of more, a seeded sample is taken."""
@@ -76,7 +76,7 @@ def _examples(run: Run, pairs: pd.DataFrame, held: Sequence[Mapping[str, Any]], 
     names = _names(held)
     directions = np.array([1.0 if finding["more_in"] == "intervention" else -1.0 for finding in held])
     payoffs = (scores[:, :, 1] - scores[:, :, 0]) * directions[:, None]
-    tokens = run.texts.set_index(["prompt_id", "sample", "model"])["tokens"].to_dict()
+    tokens = run.texts.set_index([*PAIR, "model"])["tokens"].to_dict()
     for place, row in enumerate(pairs.to_dict("records")):
         own = payoffs[:, place]
         differing = np.flatnonzero(np.nan_to_num(own))

@@ -22,7 +22,7 @@ from auto_interventions.records import ROLES, FloatArray, Role
 from auto_interventions.report import wording
 from auto_interventions.report.beside import reasons
 from auto_interventions.report.plain import one_line
-from auto_interventions.runs import Run, RunDirectory
+from auto_interventions.runs import PAIR, Run, RunDirectory
 
 _TITLE = 120
 _IN_METADATA = (
@@ -148,7 +148,7 @@ def _score(name: str, finding: Mapping[str, Any], scores: FloatArray) -> dict[st
 def _samples(run: Run, role: Role, pairs: pd.DataFrame, held: Sequence[Mapping[str, Any]], scores: FloatArray) -> Iterator[dict[str, Any]]:
     label = one_line(run.run.get(role, role), _TITLE) or role
     texts = run.texts
-    own = texts[texts["model"] == role].set_index(["prompt_id", "sample"])[["id", "tokens", "finished"]].to_dict("index")
+    own = texts[texts["model"] == role].set_index(PAIR)[["id", "tokens", "finished"]].to_dict("index")
     names, told = score_names(held), [reasons(finding) for finding in held]
     for place, row in enumerate(pairs.to_dict("records")):
         text = own[(row["prompt_id"], row["sample"])]

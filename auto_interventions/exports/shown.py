@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.hypotheses import known_predicate, matrix
+from auto_interventions.hypotheses import ask_checks
 from auto_interventions.records import ROLES, FloatArray
-from auto_interventions.runs import Run
+from auto_interventions.report.pairs import scores_of
+from auto_interventions.runs import PAIR, Run
 
-PAIR = ["prompt_id", "sample"]
 _OF_PROMPT = ["stratum", "pool", "round", "backbone", "prompt"]
 
 
@@ -49,24 +49,10 @@ def shown(run: Run, pairs: pd.DataFrame, findings: Sequence[Mapping[str, Any]]) 
         (H, N, 2) scores of base and intervention in [0, 1]; NaN where nobody judged. A sentence with a check is asked of the texts; of
         others it is what the strong judge said, and where that one was not asked, the cheap one.
     """
-    count = len(pairs)
-    scores = np.full((len(findings), count, 2), np.nan)
-    checks = {row: check for row, finding in enumerate(findings) if (check := known_predicate(finding.get("check"))) is not None}
-    if checks and count:
-        texts = [*pairs["base"], *pairs["intervention"]]
-        scores[list(checks)] = matrix(list(checks.values()), texts).reshape(len(checks), 2, count).transpose(0, 2, 1)
+    scores = np.full((len(findings), len(pairs), 2), np.nan)
+    checked = ask_checks(findings, pairs["base"], pairs["intervention"])
+    where = pd.MultiIndex.from_frame(pairs[PAIR])
     for row, finding in enumerate(findings):
-        if row not in checks:
-            scores[row] = _judged(run, pairs, str(finding["id"]))
+        judged = None if row in checked else scores_of(run.verdicts, str(finding["id"])).reindex(where)
+        scores[row] = checked[row].T if judged is None else judged[list(ROLES)].to_numpy(dtype=np.float64)
     return scores
-
-
-def _judged(run: Run, pairs: pd.DataFrame, finding: str) -> FloatArray:
-    """(N, 2) from verdicts.parquet."""
-    verdicts = run.verdicts
-    own = verdicts[verdicts["hypothesis"] == finding]
-    if own.empty:
-        return np.full((len(pairs), 2), np.nan)
-    rows = own.drop_duplicates(PAIR).set_index(PAIR).reindex(pd.MultiIndex.from_frame(pairs[PAIR]))
-    sides = [rows[f"strong_{role}"].fillna(rows[f"cheap_{role}"]) for role in ROLES]
-    return np.stack([side.to_numpy(dtype=np.float64) for side in sides], axis=1)

@@ -15,12 +15,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from auto_interventions.fingerprint import generator
-from auto_interventions.hypotheses import Predicate, known_predicate, matrix
-from auto_interventions.records import ROLES, FloatArray
-from auto_interventions.report.pairs import PAIR, scores_of
+from auto_interventions.hypotheses import Predicate, ask_checks, known_predicate
+from auto_interventions.records import ROLES, FloatArray, FloatMatrix
+from auto_interventions.report.pairs import scores_of
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 from auto_interventions.report.rendering import safe_json
-from auto_interventions.runs import Run
+from auto_interventions.runs import PAIR, Run
 
 MOST_PAIRS = 2_000
 _LONGEST, _LONGEST_PROMPT = 1_200, 500  # characters of a text, of a prompt
@@ -111,14 +111,8 @@ def _rows(texts: pd.DataFrame, keys: pd.DataFrame, most_bytes: int) -> list[tupl
 
 def _shows(held: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair], run: Run) -> list[list[str]]:
     """For each finding and pair who shows it: by its check, or by the verdicts of its judges."""
-    checks = {row: check for row, finding in enumerate(held) if (check := known_predicate(finding.get("check"))) is not None}
-    searched = [pair.texts[side][:_SEARCHED] for side in (0, 1) for pair in pairs]
-    scores = np.asarray(matrix(list(checks.values()), searched), dtype=np.float64).reshape(len(checks), 2, len(pairs))
-    by_check = dict(zip(checks, scores, strict=True))
-    return [
-        _letters(by_check[row] if row in by_check else _verdicts(str(finding["id"]), pairs, run.verdicts))
-        for row, finding in enumerate(held)
-    ]
+    checked = ask_checks(held, *([pair.texts[side][:_SEARCHED] for pair in pairs] for side in (0, 1)))
+    return [_letters(checked[row] if row in checked else _verdicts(str(one["id"]), pairs, run.verdicts)) for row, one in enumerate(held)]
 
 
 def _verdicts(hypothesis: str, pairs: Sequence[_Pair], verdicts: pd.DataFrame) -> FloatArray:
@@ -128,7 +122,7 @@ def _verdicts(hypothesis: str, pairs: Sequence[_Pair], verdicts: pd.DataFrame) -
     return np.stack([table[role].to_numpy(dtype=np.float64) for role in ROLES])
 
 
-def _letters(scores: FloatArray) -> list[str]:
+def _letters(scores: FloatArray | FloatMatrix) -> list[str]:
     base, intervention = scores
     known = ~(np.isnan(base) | np.isnan(intervention))
     who = (base > 0.5) + 2 * (intervention > 0.5)

@@ -14,11 +14,11 @@ from auto_interventions.hypotheses import Predicate, known_predicate
 from auto_interventions.records import ROLES
 from auto_interventions.report.beside import reasons
 from auto_interventions.report.plain import Piece, Span, pieces, visible
+from auto_interventions.runs import PAIR
 
 MOST_PAIRS = 5
 """Example pairs of a finding that need no script; of the first findings `PAIRS_OPEN` stand open, of the others one."""
 PAIRS_OPEN = 3
-PAIR = ["prompt_id", "sample"]
 _LONGEST_PROMPT = 700
 # Beyond this a text is only searched in its beginning for what to mark.
 _LONGEST_SEARCHED = 100_000

@@ -16,6 +16,9 @@ from auto_interventions.errors import RunDirectoryError
 from auto_interventions.records import FloatMatrix
 from auto_interventions.runs.directory import RUN_SCHEMA
 
+PAIR = ["prompt_id", "sample"]
+"""Columns of a run's tables that tell one pair of texts from another: what was asked, and which of the samples drawn for it."""
+
 
 @dataclass(frozen=True)
 class Run:
