@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from unittest.mock import patch
@@ -23,14 +22,9 @@ from auto_interventions.crew import Crew
 from auto_interventions.flows import runners
 from auto_interventions.prompts import load_prompts
 from auto_interventions.subjects import Request
-from benchmarks.runners import DEMO, generate, one_core_each
+from benchmarks.runners import DEMO, generate, one_core_each, worked
 
 BATCH_TOKENS = 8_192
-
-
-def worked() -> float:
-    """Processor seconds of this process so far."""
-    return time.process_time()
 
 
 def alone(requests: list[Request]) -> float:

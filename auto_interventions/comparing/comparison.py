@@ -14,7 +14,6 @@ from auto_interventions.clustering.start import Algorithm
 from auto_interventions.comparing.clusters import ClusterComparison, compare_clusters
 from auto_interventions.comparing.costs import Costs, costs_of
 from auto_interventions.comparing.findings import FindingComparison, match_findings
-from auto_interventions.errors import RunDirectoryError
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatMatrix
 from auto_interventions.runs import Run
@@ -70,8 +69,7 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
         RunDirectoryError: a run that has not concluded.
     """
     for run in (active, exhaustive):
-        if not run.findings:
-            raise RunDirectoryError(f"{run.path}: has not concluded; start the same comparison again to go on")
+        run.check_concluded()
     config: Mapping[str, Any] = exhaustive.run["config"]
     seed = int(config["sampling"]["seed"])
     held_out = _held_out(exhaustive.texts, set(), seed)

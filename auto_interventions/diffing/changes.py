@@ -22,7 +22,6 @@ import numpy as np
 
 from auto_interventions.diffing.sampled import (
     Sampled,
-    check_concluded,
     common_pairs,
     explored_prompts,
     same_order,
@@ -116,7 +115,8 @@ def diff_runs(one: Run, other: Run, alpha: float | None = None) -> Diff:
     Raises:
         RunDirectoryError: a run that has not concluded, or that an earlier version made.
     """
-    check_concluded((one, other))
+    for run in (one, other):
+        run.check_concluded()
     first, second = Sampled.of(one, explored_prompts(other)), Sampled.of(other, explored_prompts(one))
     level = min(float(run.findings["alpha"]) for run in (one, other)) if alpha is None else alpha
     entries = _union(one.findings["findings"], other.findings["findings"])

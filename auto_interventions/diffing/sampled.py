@@ -99,17 +99,6 @@ class Sampled:
         return scores.reindex(pd.MultiIndex.from_frame(self.pairs[PAIR])).to_numpy(dtype=np.float64).T
 
 
-def check_concluded(runs: Sequence[Run]) -> None:
-    """Every run has findings.
-
-    Raises:
-        RunDirectoryError: one that has not.
-    """
-    for run in runs:
-        if not run.findings:
-            raise RunDirectoryError(f"{run.path}: has not concluded; start the same audit again to go on, then compare")
-
-
 def same_sentence(finding: Mapping[str, Any]) -> str:
     """What two runs' sentences have in common that are the same: the check, or the words where there is none."""
     return canonical_json(finding["check"]) if finding.get("check") else str(finding["statement"])

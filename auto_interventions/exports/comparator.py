@@ -7,14 +7,13 @@ are the findings, so its summary counts for each how many pairs show it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from auto_interventions.exports.frames import claim, concluded, holdable
+from auto_interventions.exports.frames import claim, streamed
 from auto_interventions.exports.shown import shown, sized_pairs
 from auto_interventions.fingerprint import generator
 from auto_interventions.records import FloatArray
@@ -29,12 +28,8 @@ _TITLE = 120
 
 
 def comparator_pieces(run: Run) -> Iterator[bytes]:
-    """The file's consecutive pieces.
-
-    Raises:
-        RunDirectoryError: the audit has not concluded.
-    """
-    held = wording.validated(concluded(run))
+    """The file's consecutive pieces."""
+    held = wording.validated(run.findings)
     pairs = sample(sized_pairs(run))
     scores = shown(run, pairs, held)
     head = {
@@ -49,10 +44,7 @@ def comparator_pieces(run: Run) -> Iterator[bytes]:
         "models": [{"name": one_line(run.run.get(role, role), _TITLE)} for role in ("intervention", "base")],
         "rationale_clusters": [{"title": name} for name in _names(held)],
     }
-    yield json.dumps(holdable(head)).encode()[:-1] + b', "examples": [\n'
-    for place, example in enumerate(_examples(run, pairs, held, scores)):
-        yield (b",\n" if place else b"") + json.dumps(holdable(example), allow_nan=False).encode()
-    yield b"\n]}\n"
+    yield from streamed(head, "examples", _examples(run, pairs, held, scores))
 
 
 def sample(pairs: pd.DataFrame) -> pd.DataFrame:

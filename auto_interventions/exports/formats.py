@@ -9,7 +9,6 @@ from pathlib import Path
 
 from auto_interventions.errors import ConfigError, RunDirectoryError
 from auto_interventions.exports import comparator, hub_folder, inspect_log, tabular, trackers, written
-from auto_interventions.exports.frames import concluded
 from auto_interventions.runs import Run, RunDirectory, check_folder
 
 FOLDER = "exports"
@@ -44,7 +43,6 @@ class TrackerFormat:
 
 def _written(write: Callable[[Run], str]) -> Callable[[Run], Iterator[bytes]]:
     def pieces(run: Run) -> Iterator[bytes]:
-        concluded(run)
         yield write(run).encode("utf-8", "backslashreplace")
 
     return pieces
@@ -82,7 +80,7 @@ def export_run(run: Run, to: str, out: Path | None = None) -> Path:
         Interrupted: a file cannot be written.
     """
     kind = format_of(to)
-    concluded(run)
+    run.check_concluded()
     if isinstance(kind, FileFormat):
         return _write_file(run, kind, out or run.path / FOLDER / kind.name)
     folder = out or run.path / FOLDER / to

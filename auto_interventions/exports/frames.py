@@ -6,12 +6,12 @@ can hold, are their escapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from auto_interventions.errors import RunDirectoryError
 from auto_interventions.exports.shown import pairs_of
 from auto_interventions.report import wording
 from auto_interventions.report.sentences import intent_of
@@ -24,22 +24,9 @@ _FINDING_COLUMNS = (
 _EFFECT_COLUMNS = ("id", "finding", "stratum", "difference", "lower", "upper", "prompts")
 
 
-def concluded(run: Run) -> Mapping[str, Any]:
-    """The content of findings.json.
-
-    Raises:
-        RunDirectoryError: the audit has not concluded.
-    """
-    if not run.findings:
-        raise RunDirectoryError(f"{run.path / 'findings.json'}: no such file; the audit has not concluded: start it again to go on")
-    return run.findings
-
-
 def ordered(run: Run) -> list[dict[str, Any]]:
     """Every finding of findings.json as the report lists them: validated ones, the largest first, then the others by their evidence."""
-    held = wording.validated(run.findings)
-    others = [finding for finding in run.findings.get("findings", ()) if finding["status"] != "validated"]
-    return held + sorted(others, key=lambda finding: (-wording.log_e_of(finding), finding["id"]))
+    return wording.validated(run.findings) + wording.rejected(run.findings)
 
 
 def claim(finding: Mapping[str, Any]) -> str:
@@ -130,6 +117,14 @@ def holdable(value: Any) -> Any:
     if isinstance(value, list):
         return [holdable(one) for one in value]
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+
+
+def streamed(head: Mapping[str, Any], key: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The consecutive pieces of a JSON object: what is in `head`, then a list called `key`, a row a piece. ASCII alone, without NaN."""
+    yield json.dumps(holdable(dict(head)), allow_nan=False).encode()[:-1] + f", {json.dumps(key)}: [\n".encode()
+    for place, row in enumerate(rows):
+        yield (b",\n" if place else b"") + json.dumps(holdable(dict(row)), allow_nan=False).encode()
+    yield b"\n]}\n"
 
 
 def tables(run: Run) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from auto_interventions.exports import written
-from auto_interventions.exports.frames import concluded, tables
+from auto_interventions.exports.frames import tables
 from auto_interventions.exports.tabular import columns_of
 from auto_interventions.report.markdown import escaped
 from auto_interventions.report.plain import one_line
@@ -26,12 +26,7 @@ _CONFIGS: Mapping[str, tuple[str | None, str, str]] = {
 
 
 def write_hub_folder(run: Run, folder: RunDirectory) -> list[str]:
-    """Card and Parquet files; their names.
-
-    Raises:
-        RunDirectoryError: the audit has not concluded.
-    """
-    concluded(run)
+    """Card and Parquet files; their names."""
     held = tables(run)
     splits: dict[str, dict[str, pd.DataFrame]] = {}
     for name, (column, split, _) in _CONFIGS.items():

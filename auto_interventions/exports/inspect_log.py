@@ -7,7 +7,6 @@ metadata: they are what to report, as Inspect knows nothing of when the audit st
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.exports.frames import claim, concluded, holdable
+from auto_interventions.exports.frames import claim, streamed
 from auto_interventions.exports.shown import shown, sized_pairs
 from auto_interventions.fingerprint import fingerprint
 from auto_interventions.records import ROLES, FloatArray, Role
@@ -41,17 +40,15 @@ _IN_METADATA = (
 
 
 def write_inspect(run: Run, folder: RunDirectory) -> list[str]:
-    """Two logs, base and intervention; the names of the files.
-
-    Raises:
-        RunDirectoryError: the audit has not concluded.
-    """
-    held = wording.validated(concluded(run))
+    """Two logs, base and intervention; the names of the files."""
+    held = wording.validated(run.findings)
     pairs = sized_pairs(run)
     scores = shown(run, pairs, held)
     names = [f"{log_stem(run)}_{role}.json" for role in ROLES]
     for side, (role, name) in enumerate(zip(ROLES, names, strict=True)):
-        folder.write_pieces(name, _pieces(run, role, pairs, held, scores[:, :, side]))
+        own = scores[:, :, side]
+        samples = _samples(run, role, pairs, held, own)
+        folder.write_pieces(name, streamed(_head(run, role, pairs, held, own), "samples", samples))
     return names
 
 
@@ -68,14 +65,6 @@ def is_log(name: str) -> bool:
 def _time(run: Run, which: str) -> datetime:
     told = run.run.get(which) or run.run.get("started")
     return datetime.fromisoformat(str(told)) if told else datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-def _pieces(run: Run, role: Role, pairs: pd.DataFrame, held: Sequence[Mapping[str, Any]], scores: FloatArray) -> Iterator[bytes]:
-    """A log's consecutive pieces; `scores` (H, N) of this model's texts."""
-    yield json.dumps(holdable(_head(run, role, pairs, held, scores)), allow_nan=False).encode()[:-1] + b', "samples": [\n'
-    for place, sample in enumerate(_samples(run, role, pairs, held, scores)):
-        yield (b",\n" if place else b"") + json.dumps(holdable(sample), allow_nan=False).encode()
-    yield b"\n]}\n"
 
 
 def _head(run: Run, role: Role, pairs: pd.DataFrame, held: Sequence[Mapping[str, Any]], scores: FloatArray) -> dict[str, Any]:

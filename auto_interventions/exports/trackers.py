@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from auto_interventions.errors import ConfigError
-from auto_interventions.exports.frames import concluded, findings_frame, rounds_frame
+from auto_interventions.exports.frames import findings_frame, rounds_frame
 from auto_interventions.fingerprint import fingerprint
 from auto_interventions.report import wording
 from auto_interventions.report.plain import one_line
@@ -77,7 +77,6 @@ def to_wandb(run: Run, folder: Path) -> list[str]:
 
     WANDB_PROJECT and WANDB_ENTITY are wandb's own. The run's id depends on the audit: the same one is one run.
     """
-    concluded(run)
     wandb = _module("wandb", "wandb")
     folder.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE", "offline")
@@ -108,7 +107,6 @@ def to_wandb(run: Run, folder: Path) -> list[str]:
 
 def to_mlflow(run: Run, folder: Path) -> list[str]:
     """Logs a run to MLFLOW_TRACKING_URI, or to a database of its own below `folder` (`mlflow ui --backend-store-uri sqlite:///…`)."""
-    concluded(run)
     mlflow = _module("mlflow", "mlflow")
     entities = importlib.import_module("mlflow.entities")
     address = os.environ.get("MLFLOW_TRACKING_URI")

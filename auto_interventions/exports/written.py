@@ -40,8 +40,7 @@ def _titles(run: Run) -> tuple[str, str, str]:
 
 def _not_held(findings: Mapping[str, Any]) -> str:
     """What else was tested, as a sentence; "" where nothing was."""
-    tested = len(findings.get("findings", ()))
-    rejected = tested - len(wording.validated(findings))
+    rejected = len(wording.rejected(findings))
     if not rejected:
         return ""
     return f"{wording.count(rejected, 'more sentence was', 'more sentences were').capitalize()} tested and did not hold."

@@ -60,7 +60,8 @@ def keep_secrets(names: Sequence[str]) -> tuple[dict[str, str], list[Made]]:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ConfigError("--secret takes the name of an environment variable, not a value; for example --secret GEMINI_API_KEY")
         value, block = os.environ.get(name), name.lower().replace("_", "-")
-        there = _secret(block)
+        held = _block(Secret, block)
+        there = str(held.get()) if held is not None else None
         if value and value != there:
             Secret(value=SecretStr(value)).save(block, overwrite=True)
         elif there is None:
@@ -90,10 +91,7 @@ def keep_results(place: str) -> tuple[dict[str, str], list[Made]]:
     kind = RemoteFileSystem if "://" in place else LocalFileSystem
     if kind is LocalFileSystem and not Path(place).is_absolute():
         raise ConfigError(f"--results {place}: takes an absolute path that all workers share, or an address like s3://BUCKET/PATH")
-    try:
-        there: Any = kind.load(_RESULTS)
-    except ValueError:
-        there = None
+    there = _block(kind, _RESULTS)
     done = "made" if there is None else "as it was" if there.basepath == place else "changed"
     if done != "as it was":
         try:
@@ -240,21 +238,15 @@ def _webhook(url: str) -> Any:
 
     if not url.startswith(("http://", "https://")):
         raise ConfigError("--notify takes the address of a webhook, which begins with https:// or http://")
-    try:
-        there: Any = Webhook.load(_HOOK)
-    except ValueError:
-        there = None
+    there = _block(Webhook, _HOOK)
     if there is not None and there.url.get_secret_value() == url:
         return there._block_document_id
     return Webhook(url=url, headers={"Content-Type": "application/json"}).save(_HOOK, overwrite=True)  # pyright: ignore
 
 
-def _secret(block: str) -> str | None:
-    """The value of a Secret block; None where there is none."""
-    from prefect.blocks.system import Secret
-
+def _block(kind: Any, name: str) -> Any:
+    """The saved block of that name; None where there is none."""
     try:
-        found: Any = Secret.load(block)
+        return kind.load(name)
     except ValueError:
         return None
-    return str(found.get())

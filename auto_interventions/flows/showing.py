@@ -88,9 +88,8 @@ def power(log_e: float) -> str:
 def evidence_figure(name: str, rounds: Sequence[Mapping[str, Any]], strata: Sequence[str], alpha: float) -> Shown | None:
     """Evidence as texts were drawn (`run.json`'s `rounds`), overall and in the strata with most of it; None before the second round."""
     from auto_interventions.report import figures
-    from auto_interventions.report.page import decided_after
 
-    drawing = figures.evidence_rounds(*_strongest(rounds, strata), alpha, decided_after(rounds, alpha), narrow=False)
+    drawing = figures.evidence_rounds(*_strongest(rounds, strata), alpha, narrow=False)
     if drawing is None:
         return None
     return Shown("image", key_of(name, "evidence"), as_address(drawing), "Evidence that the models differ, as texts were drawn.")
@@ -186,9 +185,7 @@ def _comparison_page(comparison: Comparison, folder: Path, picture: Shown) -> Sh
 
 def listed(findings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Those that held, by size, then the best few of those that did not."""
-    rejected = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
-    rejected.sort(key=lambda finding: -wording.log_e_of(finding))
-    return [*list(wording.validated(findings))[:_MOST_FINDINGS], *rejected[:_MOST_REJECTED]]
+    return [*wording.validated(findings)[:_MOST_FINDINGS], *wording.rejected(findings)[:_MOST_REJECTED]]
 
 
 def told_of(finding: Mapping[str, Any]) -> str:

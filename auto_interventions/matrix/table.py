@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
-from auto_interventions.diffing.sampled import Sampled, check_concluded, same_sentence, share_texts
+from auto_interventions.diffing.sampled import Sampled, same_sentence, share_texts
 from auto_interventions.errors import RunDirectoryError
 from auto_interventions.matrix.cells import Cell, cells_of
 from auto_interventions.matrix.judges import JudgeAgreement, agreements
@@ -94,7 +94,8 @@ def matrix_of(runs: Sequence[Run]) -> Matrix:
         raise RunDirectoryError(f"{twice}: is given twice; a matrix holds each run once")
     if len(runs) < 2:
         raise RunDirectoryError("a matrix needs two runs or more: give their folders (the --out of audits)")
-    check_concluded(runs)
+    for run in runs:
+        run.check_concluded()
     samples = [Sampled.of(run) for run in runs]
     cells = cells_of(runs)
     table = measured(runs, samples)

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from auto_interventions.audit_file import read_yaml
-from auto_interventions.errors import ConfigError, RunDirectoryError
+from auto_interventions.errors import ConfigError
 from auto_interventions.hypotheses.predicates import matrix, parse_predicate
 from auto_interventions.llm.asking import Asker
 from auto_interventions.planting.matching import Matches, by_embedding, by_judge
@@ -97,8 +97,7 @@ def score(run: Path, truth: Path, embedding: bool = False, judge: Asker | None =
     """
     loaded = load_run(run)
     entry = _entry(loaded, check_truth(read_yaml(truth), truth), truth)
-    if not loaded.findings:
-        raise RunDirectoryError(f"{run / 'findings.json'}: no such file; the audit has not concluded: start it again to go on")
+    loaded.check_concluded()
     validated = [finding for finding in loaded.findings["findings"] if finding["status"] == "validated"]
     behaviours: list[dict[str, Any]] = entry["behaviours"]
     texts = loaded.texts

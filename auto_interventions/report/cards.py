@@ -13,7 +13,7 @@ from auto_interventions.report import wording
 from auto_interventions.report.beside import Mark, Remark, mark, remarks
 from auto_interventions.report.certainty import exact, grasped, quotation
 from auto_interventions.report.choices import Choices, proposer
-from auto_interventions.report.pairs import MOST_PAIRS, PairView, example_pairs
+from auto_interventions.report.pairs import PairView, example_pairs
 from auto_interventions.report.plain import visible
 
 AXIS = 180
@@ -96,7 +96,6 @@ def card(
     *,
     verdicts: pd.DataFrame | None = None,
     made: str = "",
-    most_pairs: int = MOST_PAIRS,
 ) -> Card:
     """The card of `finding`; `texts` is texts.parquet (may be empty), `labels` the models' names by role, `verdicts` is verdicts.parquet
     (what judges said, None where there is none), `made` says what made the run."""
@@ -121,7 +120,7 @@ def card(
         size_open=finding["interval"][0] <= 0 <= finding["interval"][1],
         size_known=wording.size_known(finding),
         strata=stratum_rows(finding),
-        pairs=example_pairs(finding, texts, labels, verdicts)[:most_pairs],
+        pairs=example_pairs(finding, texts, labels, verdicts),
         also=[visible(also, 300) for also in _likest_first(finding)],
         layout=layout,
         more_in=finding["more_in"],

@@ -66,9 +66,7 @@ def findings_table(findings: Mapping[str, Any]) -> Table:
     table.add_column("points [interval]", justify="right")
     table.add_column("evidence", justify="right")
     table.add_column("status", min_width=9)
-    held = wording.validated(findings)
-    rejected = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
-    rejected.sort(key=lambda finding: -wording.log_e_of(finding))
+    held, rejected = wording.validated(findings), wording.rejected(findings)
     for finding in held[:_MOST_HELD] + rejected[:_MOST_REJECTED]:
         table.add_row(*_row(finding), style="" if finding["status"] == "validated" else "dim")
     more_held, more_rejected = max(0, len(held) - _MOST_HELD), max(0, len(rejected) - _MOST_REJECTED)

@@ -81,9 +81,13 @@ def _labels(common: Any, order: Any, narrow: bool) -> Any:
     )
 
 
-def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, decided: int | None, *, narrow: bool) -> Drawing | None:
-    """Evidence against "no difference" as texts were drawn: overall and in each stratum, with the line of decision; `decided`: the texts
-    after which the whole had crossed it."""
+def decided_after(rounds: Sequence[Row], alpha: float) -> int | None:
+    """After how many texts the exploring evidence first reached 1/alpha."""
+    return next((int(one["texts"]) for one in rounds if one["log_e_overall"] >= -math.log(alpha)), None)
+
+
+def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, *, narrow: bool) -> Drawing | None:
+    """Evidence against "no difference" as texts were drawn, overall and in each stratum, the line of decision, and when it was crossed."""
     if len(rounds) < 2:
         return None
     alt = altair()
@@ -108,6 +112,7 @@ def evidence_rounds(rounds: Sequence[Row], strata: Sequence[str], alpha: float, 
             y="y:Q", x=alt.value("width"), text="text:N"
         ),
     ]
+    decided = decided_after(rounds, alpha)
     if decided is not None:
         moment = alt.Chart(values([{"texts": decided, "text": f"decided: {decided:,} texts"}]))
         late = decided > rounds[-1]["texts"] / 2  # then its words stand before it

@@ -7,7 +7,8 @@ for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,36 +44,17 @@ def build_report(run_directory: Path) -> Path:
     context = _context(run)
     page = ""
     for most_pairs, most_bytes in _PLANS:
-        page = render("report.html.j2", {**context, **_pairs(run, context, most_pairs, most_bytes)})
+        fewer = [replace(card, pairs=card.pairs[:most_pairs]) for card in context["cards"]]
+        through = evidence(run, context["texts"], wording.validated(run.findings), most_bytes)
+        page = render("report.html.j2", {**context, "cards": fewer, "evidence": through})
         if len(page.encode()) <= MOST_BYTES:
             break
     RunDirectory(run_directory).write_text("report.html", page)
     return run_directory / "report.html"
 
 
-def _pairs(run: Run, context: Mapping[str, Any], most_pairs: int, most_bytes: int) -> dict[str, Any]:
-    """The findings' cards with `most_pairs` example pairs each, and the pairs to go through: all that grows with texts."""
-    held, texts = wording.validated(run.findings), context["texts"]
-    return {
-        "cards": [
-            cards.card(
-                one,
-                texts,
-                context["labels"],
-                context["alpha"],
-                context["choices"],
-                verdicts=run.verdicts,
-                made=context["made"],
-                most_pairs=most_pairs,
-            )
-            for one in held
-        ],
-        "evidence": evidence(run, texts, held, most_bytes),
-    }
-
-
 def _context(run: Run) -> dict[str, Any]:
-    """All that the template shows but cards and pairs."""
+    """All that the template shows but the pairs to go through."""
     findings = run.findings
     alpha = float(findings.get("alpha") or ((run.run.get("config") or {}).get("inference") or {}).get("alpha") or _DEFAULT_ALPHA)
     held = wording.validated(findings)
@@ -87,9 +69,8 @@ def _context(run: Run) -> dict[str, Any]:
         "sure": sure(findings),
         "status": run.run.get("status", "running"),
         "stopped_because": visible(run.run.get("stopped_because") or findings.get("stopped_because") or "", 600),
-        "day": str(run.run.get("finished") or run.run.get("started") or "")[:10],
+        "day": sections.day(run),
         "facts": sections.facts(run),
-        "made": sections.made(run),
         "intent": bool((run.run.get("config") or {}).get("intent")),
         "seconds": sections.duration(run.run["seconds"]) if run.run.get("seconds") else "",
         "alpha": alpha,
@@ -98,7 +79,8 @@ def _context(run: Run) -> dict[str, Any]:
         "texts": texts,
         "choices": offered,
         "pairs_open": PAIRS_OPEN,
-        "rejected": cards.rates(_rejected(findings), offered),
+        "cards": [cards.card(one, texts, labels, alpha, offered, verdicts=run.verdicts, made=sections.made(run)) for one in held],
+        "rejected": cards.rates(wording.rejected(findings), offered),
         "method": method(run, alpha),
         "words": beside.words_of(held),
         "published": beside.published(findings.get("findings") or ()),
@@ -127,7 +109,6 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
     points = sections.points(texts, str(run.run.get("name")))
     rounds = run.run.get("rounds") or []
     names = sections.stratum_names(table)
-    decided = decided_after(rounds, alpha)
     return {
         "map": figures.map_of_texts(points, sections.landmarks(clusters)),
         "map_data": sections.readable(points),
@@ -139,10 +120,10 @@ def _where(run: Run, texts: pd.DataFrame, alpha: float) -> dict[str, Any]:
         "clusters": sections.clusters(clusters, texts),
         "moved": wording.count(int((clusters["change"] != "unchanged").sum()) if "change" in clusters else 0, "", "").strip(),
         "clustering": run.run.get("clustering") or {},
-        "rounds": _both(lambda narrow: figures.evidence_rounds(rounds, names, alpha, decided, narrow=narrow)),
+        "rounds": _both(lambda narrow: figures.evidence_rounds(rounds, names, alpha, narrow=narrow)),
         "panels": _both(lambda narrow: figures.strata_panels(rounds, table_of_strata, alpha, narrow=narrow)),
         "grid": grid.grid(wording.validated(run.findings)),
-        "decided": decided,
+        "decided": figures.decided_after(rounds, alpha),
         "confirmed": next((int(one["pairs"]) for one in run.run.get("confirm_rounds") or [] if one["validated"]), None),
     }
 
@@ -158,16 +139,6 @@ def _weights(run: Run) -> dict[str, Any]:
 def _both(draw: Callable[[bool], Drawing | None]) -> list[Drawing]:
     """The wide and the narrow version of a picture, [] where there is none."""
     return [drawing for drawing in (draw(False), draw(True)) if drawing is not None]
-
-
-def decided_after(rounds: Sequence[Mapping[str, Any]], alpha: float) -> int | None:
-    """After how many texts the exploring evidence first reached 1/alpha."""
-    return next((int(one["texts"]) for one in rounds if wording.log_e_of({"e_value": alpha}) + one["log_e_overall"] >= 0), None)
-
-
-def _rejected(findings: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
-    return sorted(rows, key=lambda finding: (-wording.log_e_of(finding), finding["id"]))
 
 
 def _guarantee(run: Run, alpha: float) -> dict[str, Any]:

@@ -188,8 +188,12 @@ def facts(run: Run) -> list[str]:
 def made(run: Run) -> str:
     """What made a run, and when, for those who cite it: "auto-interventions 0.1.0, 2026-11-21"."""
     version = (run.run.get("versions") or {}).get("auto-interventions")
-    day = str(run.run.get("finished") or run.run.get("started") or "")[:10]
-    return one_line(", ".join(part for part in (f"auto-interventions {version}" if version else "", day) if part), 80)
+    return one_line(", ".join(part for part in (f"auto-interventions {version}" if version else "", day(run)) if part), 80)
+
+
+def day(run: Run) -> str:
+    """When a run ended, or began if it has not: "2026-11-21"; "" where nobody noted it."""
+    return str(run.run.get("finished") or run.run.get("started") or "")[:10]
 
 
 def _drawn(run: Run) -> int:

@@ -273,6 +273,12 @@ def validated(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(held, key=lambda finding: (is_open(finding), -abs(finding["difference"]), -log_e_of(finding), finding["id"]))
 
 
+def rejected(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sentences that were tested and did not hold, those with most evidence first."""
+    others = [finding for finding in findings.get("findings", ()) if finding["status"] != "validated"]
+    return sorted(others, key=lambda finding: (-log_e_of(finding), finding["id"]))
+
+
 def verdict(findings: Mapping[str, Any]) -> Verdict:
     """The answer of an audit, from the content of findings.json ({} while there is none)."""
     overall: Mapping[str, Any] = findings.get("overall") or {}

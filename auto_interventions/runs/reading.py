@@ -32,6 +32,15 @@ class Run:
     findings: dict[str, Any]
     ledger: dict[str, Any]
 
+    def check_concluded(self) -> None:
+        """There are findings.
+
+        Raises:
+            RunDirectoryError: there are none yet.
+        """
+        if not self.findings:
+            raise RunDirectoryError(f"{self.path}: has not concluded; start the same audit again to go on")
+
     @cached_property
     def texts(self) -> pd.DataFrame:
         """One row a text."""
