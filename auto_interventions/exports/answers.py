@@ -16,6 +16,7 @@ import pandas as pd
 from auto_interventions.errors import RunDirectoryError
 from auto_interventions.exports import written
 from auto_interventions.exports.frames import claim, effects_frame, findings_frame, ledger_frame, ordered, rounds_frame
+from auto_interventions.exports.safe_frames import SafeFrame
 from auto_interventions.exports.shown import pairs_of, shown
 from auto_interventions.report import wording
 from auto_interventions.runs import Run, load_run
@@ -26,8 +27,8 @@ _NEAR = 5
 class AuditRun:
     """A finished, stopped or running audit.
 
-    The tables are pandas frames with the texts as the models wrote them; whatever shows itself (`verdict`, `to_markdown()`, in a notebook)
-    is made safe to look at. `run` is the run directory as dictionaries.
+    The tables are pandas frames with the texts as the models wrote them; whatever shows itself (a frame, `verdict`, `to_markdown()`, in a
+    notebook or on a terminal) is made safe to look at. `run` is the run directory as dictionaries.
     """
 
     def __init__(self, run: Run) -> None:
@@ -81,7 +82,7 @@ class AuditRun:
     @cached_property
     def findings(self) -> pd.DataFrame:
         """One row a sentence that was ever tested: validated ones first, the largest first. Rates and differences are shares."""
-        return findings_frame(self.run)
+        return SafeFrame(findings_frame(self.run))
 
     @property
     def validated(self) -> pd.DataFrame:
@@ -91,32 +92,32 @@ class AuditRun:
     @cached_property
     def by_stratum(self) -> pd.DataFrame:
         """One row a finding and stratum: where each happens."""
-        return effects_frame(self.run)
+        return SafeFrame(effects_frame(self.run))
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """One row a round: texts and evidence so far."""
-        return rounds_frame(self.run)
+        return SafeFrame(rounds_frame(self.run))
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
         """One row a stage: texts, tokens, seconds, calls, dollars."""
-        return ledger_frame(self.run)
+        return SafeFrame(ledger_frame(self.run))
 
     @property
     def texts(self) -> pd.DataFrame:
         """One row a text."""
-        return self.run.texts
+        return SafeFrame(self.run.texts)
 
     @property
     def strata(self) -> pd.DataFrame:
         """One row a stratum of prompts: how much the models differ there."""
-        return self.run.strata
+        return SafeFrame(self.run.strata)
 
     @property
     def clusters(self) -> pd.DataFrame:
         """One row a cluster of explored texts: its shares under both models."""
-        return self.run.clusters
+        return SafeFrame(self.run.clusters)
 
     def finding(self, which: str) -> dict[str, Any]:
         """One finding as findings.json has it.
@@ -148,7 +149,7 @@ class AuditRun:
             which: a finding, as for `finding`: adds `base_shows` and `intervention_shows`, how well each text fits its sentence, in [0, 1]
                 (NaN: nobody judged), and sorts the pairs that speak for it to the top.
         """
-        pairs = pairs_of(self.run)
+        pairs = SafeFrame(pairs_of(self.run))
         if which is None:
             return pairs
         finding = self.finding(which)

@@ -8,6 +8,7 @@ from typing import Any
 
 from auto_interventions.exports import latex as tex
 from auto_interventions.exports.frames import claim
+from auto_interventions.exports.safe_frames import UNTOUCHED
 from auto_interventions.report import wording
 from auto_interventions.report.markdown import escaped
 from auto_interventions.report.plain import one_line
@@ -105,5 +106,6 @@ def html(run: Run) -> str:
         "rows": [[one_line(cell, _LONGEST) for cell in row] for row in _rows(run.findings)],
         "not_held": _not_held(run.findings),
         "folder": one_line(run.path, _LONGEST),
+        "untouched": UNTOUCHED,
     }
     return render("run.html.j2", context, _TEMPLATES)

@@ -27,7 +27,7 @@ def test_parquet_holds_every_table(evil: AuditRun, out: Path) -> None:
         read = pd.read_parquet(out / f"{name}.parquet")
         assert list(read.columns) == list(table.columns)
         assert len(read) == len(table)
-    pd.testing.assert_frame_equal(pd.read_parquet(out / "texts.parquet"), evil.texts)
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "texts.parquet"), pd.DataFrame(evil.texts))
     # Half of a surrogate pair, which Parquet cannot hold, becomes its escape.
     assert any("\\ud800" in statement for statement in pd.read_parquet(out / "findings.parquet")["statement"])
 
