@@ -1,11 +1,11 @@
 """What Prefect adds to an audit: the demo under its flow and as plain calls, side by side, each with a fresh store.
 
     .venv/bin/python benchmarks/overhead.py --repeats 3
-    .venv/bin/python benchmarks/overhead.py --server http://127.0.0.1:4200/api
+    .venv/bin/python benchmarks/overhead.py --texts 10000 --server http://127.0.0.1:4200/api
 
-Prints seconds of both and their ratio; the flow's time holds the start of Prefect's temporary server. Each run is a process of its own.
-With `--server`, instead: the flow on that server with and without what is shown in its UI (flows/watching.py), by the clock and by the
-processor's time of the audit's process, which a busy machine changes less.
+Prints seconds and ratios; the flow's time holds the start of Prefect's temporary server. Each run is a process of its own. With
+`--server`: the flow on a server that is running, with and without what is shown in its UI (flows/watching.py). By the clock, and by the processor's time
+of the audit's process and its children, which a busy machine changes less.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,24 +61,40 @@ def seconds(code: str, audit: Path, server: str | None = None) -> tuple[float, f
 
 
 def main() -> None:
-    """Alternates the two ways and prints medians."""
+    """Alternates the ways and prints medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--audit", type=Path, default=ROOT / "demo" / "audit.yaml")
-    parser.add_argument("--server", help="API of a Prefect server: measures what is shown there")
+    parser.add_argument("--texts", type=int, help="the demo exhaustively on so many texts, instead of --audit")
+    parser.add_argument("--server", help="API of a Prefect server that is running: the flow uses it, with and without what its UI shows")
     arguments = parser.parse_args()
-    plain, code = ("untold", UNTOLD) if arguments.server else ("direct", DIRECT)
-    direct: list[tuple[float, float]] = []
-    flow: list[tuple[float, float]] = []
-    for _ in range(arguments.repeats):
-        direct.append(seconds(code, arguments.audit, arguments.server))
-        flow.append(seconds(FLOW, arguments.audit, arguments.server))
-        for name, (wall, busy) in ((plain, direct[-1]), ("flow", flow[-1])):
-            sys.stdout.write(f"{name} {wall:6.1f} s (processor {busy:6.1f} s)   ")
-        sys.stdout.write("\n")
-    for name, position in (("clock", 0), ("processor", 1)):
-        one, other = (statistics.median(run[position] for run in runs) for runs in (direct, flow))
-        sys.stdout.write(f"median by the {name}: {plain} {one:.1f} s, flow {other:.1f} s, ratio {other / one:.3f}\n")
+    ways = {"direct": DIRECT, **({"untold": UNTOLD} if arguments.server else {}), "flow": FLOW}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        audit = exhaustive(Path(folder), arguments.texts) if arguments.texts else arguments.audit
+        for _ in range(arguments.repeats):
+            for name, code in ways.items():
+                taken[name].append(seconds(code, audit, arguments.server))
+                wall, busy = taken[name][-1]
+                sys.stdout.write(f"{name} {wall:6.1f} s (processor {busy:6.1f} s)   ")
+                sys.stdout.flush()
+            sys.stdout.write("\n")
+    for kind, position in (("clock", 0), ("processor", 1)):
+        medians = {name: statistics.median(run[position] for run in runs) for name, runs in taken.items()}
+        told = ", ".join(f"{name} {median:.1f} s ({median / medians['direct']:.3f} of direct)" for name, median in medians.items())
+        sys.stdout.write(f"median by the {kind}: {told}\n")
+
+
+def exhaustive(folder: Path, texts: int) -> Path:
+    """An audit file of the demo in which nothing settles early: all texts are drawn."""
+    demo = yaml.safe_load((ROOT / "demo" / "audit.yaml").read_text())
+    for side in ("base", "intervention"):
+        demo[side] |= {key: str(ROOT / "demo" / value) for key, value in demo[side].items() if key in ("model", "adapter")}
+    demo["prompts"]["path"] = str(ROOT / "demo" / demo["prompts"]["path"])
+    demo["sampling"] = {"strategy": "exhaustive", "max_texts": texts, "max_new_tokens": 64, "seed": 0}
+    path = folder / "audit.yaml"
+    path.write_text(yaml.safe_dump(demo))
+    return path
 
 
 if __name__ == "__main__":
