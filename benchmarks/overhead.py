@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/overhead.py --repeats 3
     .venv/bin/python benchmarks/overhead.py --texts 10000 --server http://127.0.0.1:4200/api
 
-Prints seconds and ratios; the flow's time holds the start of Prefect's temporary server. Each run is a process of its own. With
-`--server`: the flow on a server that is running, with and without what is shown in its UI (flows/watching.py). By the clock, and by the processor's time
-of the audit's process and its children, which a busy machine changes less.
+Prints seconds and ratios; the flow's time holds the start of Prefect's temporary server. Each run is a process of its own. With `--server`:
+the flow on a server that is running, with and without what its UI shows (flows/watching.py). By the clock, and by the processor's time of
+the audit's process and its children, which a busy machine changes less.
 """
 
 from __future__ import annotations
