@@ -179,7 +179,7 @@ class _Replacement:
 
 def _unwritable(target: Path, error: OSError) -> Interrupted:
     return Interrupted(
-        f"{target}: cannot be written ({error.strerror}); free disk space or check the folder's rights, then start the same audit again"
+        f"{target}: cannot be written ({error.strerror}); free disk space or check the folder's rights, then start again"
     )
 
 
