@@ -19,8 +19,9 @@ from auto_interventions.prompts import bank_files
 from auto_interventions.runs.directory import identity
 from auto_interventions.runs.shelf import KeptRun, find_run, keep_run, restore_run
 from auto_interventions.stages.order import Counts
+from auto_interventions.stages.run_facts import ended, versions
 from auto_interventions.stages.speaking import language_content
-from auto_interventions.stages.workspace import Workspace, versions
+from auto_interventions.stages.workspace import Workspace
 from auto_interventions.stores import Store
 from auto_interventions.stores.keys import ContentKeys, name_entry
 from auto_interventions.stores.upkeep import record_run
@@ -77,7 +78,7 @@ def keep(where: Workspace) -> Counts:
         "embeddings": spent.embeddings_computed + spent.embeddings_cached,
         "judge_calls": spent.judge_calls,
         "seconds": round(where.seconds, 1),
-        "finished": where.finished,
+        "finished": ended(where),
     }
     key = run_key(where.config)
     with suppress(Interrupted):

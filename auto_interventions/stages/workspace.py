@@ -7,20 +7,16 @@ from the configuration and the store, so a killed audit loses nothing but the ba
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from auto_interventions import __version__
 from auto_interventions.clustering import ChangeEvidence, Partition
 from auto_interventions.config import AuditConfig, EmbeddingConfig, SubjectConfig
 from auto_interventions.confirming import Conclusion, ConfirmPlan, ConfirmRound, ConfirmState, log_e_overall, validated
@@ -34,26 +30,14 @@ from auto_interventions.judging.judged import Judged
 from auto_interventions.llm.secrets import ReadBlock
 from auto_interventions.records import ROLES, FloatArray, FloatMatrix, Generation, Hypothesis, Pair, Pool, Prompt, Role
 from auto_interventions.runs import Ledger, RunDirectory
-from auto_interventions.runs.directory import RUN_SCHEMA, identity
 from auto_interventions.stages.equipping import equip
 from auto_interventions.stages.progress import Observer, Silent
+from auto_interventions.stages.run_facts import reused_facts, run_facts
 from auto_interventions.stages.speaking import LanguageModels
 from auto_interventions.stores import Store, open_store
 from auto_interventions.stores.shared import place_of
 from auto_interventions.subjects import Request, Subject, open_subject
 
-PACKAGES = (
-    "torch",
-    "transformers",
-    "peft",
-    "sentence-transformers",
-    "scikit-learn",
-    "numpy",
-    "prefect",
-    "cuml-cu12",
-    "cuml-cu13",
-    "umap-learn",
-)
 _open: dict[str, Workspace] = {}
 
 
@@ -326,21 +310,10 @@ class Workspace:
         rounds = sorted(round for phase, round in self.pairs if phase == pool)
         return [pair for round in rounds for pair in self.pairs[pool, round]]
 
-    @property
-    def finished(self) -> str | None:
-        """Now, if the audit is over."""
-        return datetime.now(UTC).isoformat(timespec="seconds") if self.status != "running" else None
-
     def write_reused(self, run: Mapping[str, object]) -> None:
         """Brings the run.json of an audit that was taken whole from the store up to date; `run`: when that one ended, its seconds."""
-        now = {"started": self.started.isoformat(timespec="seconds"), "finished": self.finished, "seconds": round(self.seconds, 1)}
-        self.directory.write_json("run.json", {**self.directory.read_json("run.json"), **now, "reused": {**self._reused(), "run": run}})
+        self.directory.write_json("run.json", {**self.directory.read_json("run.json"), **reused_facts(self, run)})
         self.write_ledger()
-
-    def _reused(self) -> dict[str, object]:
-        """What did not have to be done again."""
-        spent = self.ledger.all
-        return {"texts": spent.texts_reused, "embeddings": spent.embeddings_cached, "judge_calls": spent.judge_calls_cached, "run": None}
 
     def write_ledger(self) -> None:
         """Writes ledger.json as it stands."""
@@ -348,34 +321,7 @@ class Workspace:
 
     def write_run(self) -> None:
         """Writes run.json and ledger.json as they stand."""
-        self.directory.write_json(
-            "run.json",
-            {
-                "schema": RUN_SCHEMA,
-                "name": self.config.name,
-                "status": self.status,
-                "base": self.config.base.label,
-                "intervention": self.config.intervention.label,
-                "config": self.config.model_dump(mode="json"),
-                "versions": versions(),
-                "fingerprints": {"config": identity(self.config)},
-                "started": self.started.isoformat(timespec="seconds"),
-                "finished": self.finished,
-                "seconds": round(self.seconds, 1),
-                "rounds": [_finite(asdict(evidence)) for evidence in self.exploring.history] if self.exploring is not None else [],
-                "stopped_because": self.stopped_because,
-                "prompts": {
-                    "explore": sum(prompt.pool == "explore" and not prompt.prefix for prompt in self.prompts),
-                    "mined": sum(bool(prompt.prefix) for prompt in self.prompts),
-                    "confirm": sum(prompt.pool == "confirm" for prompt in self.prompts),
-                    "strata": len({prompt.stratum for prompt in self.prompts}),
-                    **({"bank": self.bank} if self.bank else {}),
-                },
-                "confirm_rounds": self.confirm_rounds,
-                "reused": self._reused(),
-                **self.extra,
-            },
-        )
+        self.directory.write_json("run.json", run_facts(self))
         self.write_ledger()
 
 
@@ -397,19 +343,3 @@ def _dollars_spent(directory: RunDirectory) -> float:
     spent, before = ledger.get("all"), ledger.get("dollars_before")
     dollars = spent.get("dollars") if isinstance(spent, dict) else None
     return sum(float(value) for value in (dollars, before) if isinstance(value, int | float))
-
-
-def _finite(record: dict[str, object]) -> dict[str, object]:
-    """JSON has no NaN: what was not measured is null."""
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in record.items()}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes."""
-    found = {"auto-interventions": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
