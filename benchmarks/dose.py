@@ -29,7 +29,8 @@ from scipy.stats import binomtest
 from auto_interventions import stages
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming import conclude
-from auto_interventions.hypotheses.predicates import matrix, parse_predicate
+from auto_interventions.hypotheses.asking import matrix
+from auto_interventions.hypotheses.predicates import parse_predicate
 from auto_interventions.planting import plant, score
 from auto_interventions.records import BoolArray, Finding
 from auto_interventions.stages.order import order

@@ -1,7 +1,7 @@
 """Sentences that can be checked on a text: predicates, and who proposes them."""
 
-from auto_interventions.hypotheses.asking import ask_checks
-from auto_interventions.hypotheses.predicates import KINDS, Predicate, as_check, known_predicate, matrix, parse_predicate
+from auto_interventions.hypotheses.asking import ask_checks, matrix
+from auto_interventions.hypotheses.predicates import KINDS, Predicate, as_check, known_predicate, parse_predicate
 from auto_interventions.hypotheses.proposing import Candidates, candidates, propose, proposed, read_off
 from auto_interventions.hypotheses.themes import themes_of
 

@@ -10,11 +10,10 @@ import difflib
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
@@ -24,7 +23,6 @@ from auto_interventions.hypotheses.languages import LANGUAGES, language_of
 from auto_interventions.hypotheses.measures import MEASURES
 from auto_interventions.hypotheses.refusals import refusal_spans, refuses
 from auto_interventions.hypotheses.text import after_last_letter, first_letter, fold, has_edge, phrase_pattern
-from auto_interventions.records import FloatMatrix
 
 Spans = list[tuple[int, int]]
 _PATTERN_HEAD = 20_000  # characters of a text that a user's pattern sees
@@ -316,26 +314,6 @@ def known_predicate(check: Mapping[str, Any] | None) -> Predicate | None:
 def as_check(predicate: Predicate) -> dict[str, object]:
     """The predicate as JSON-native data, as `Hypothesis.check` and findings.json carry it."""
     return predicate.model_dump(mode="json", exclude_none=True)
-
-
-def matrix(predicates: Sequence[Predicate], texts: Sequence[str]) -> FloatMatrix:
-    """Scores of every predicate on every text.
-
-    Returns:
-        (predicates, texts) float32: 1 fits, 0 does not, NaN abstains.
-    """
-    scores = np.zeros((len(predicates), len(texts)), dtype=np.float32)
-    bounds = [(row, predicate) for row, predicate in enumerate(predicates) if isinstance(predicate, MeasureBound)]
-    others = [(row, predicate) for row, predicate in enumerate(predicates) if not isinstance(predicate, MeasureBound)]
-    features = {predicate.feature for _, predicate in bounds}
-    for column, text in enumerate(texts):
-        folded = fold(text)
-        for row, predicate in others:
-            scores[row, column] = predicate.score(text, folded)
-        values = {feature: MEASURES[feature].of(text) for feature in features}
-        for row, predicate in bounds:
-            scores[row, column] = predicate.of_value(values[predicate.feature])
-    return scores
 
 
 @lru_cache(maxsize=4096)

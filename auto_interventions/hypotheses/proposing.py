@@ -10,11 +10,12 @@ from scipy.sparse import csr_matrix, hstack
 
 from auto_interventions.config import HypothesesConfig
 from auto_interventions.fingerprint import generator
+from auto_interventions.hypotheses.asking import matrix
 from auto_interventions.hypotheses.evidence import Design, Evidence
 from auto_interventions.hypotheses.formats import format_candidates, read_form
 from auto_interventions.hypotheses.lexical import lexical_candidates, read_words
 from auto_interventions.hypotheses.merge import merge
-from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, matrix, parse_predicate
+from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, parse_predicate
 from auto_interventions.hypotheses.text import fold
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 

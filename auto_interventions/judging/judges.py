@@ -10,7 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from auto_interventions.hypotheses.predicates import matrix, parse_predicate
+from auto_interventions.hypotheses.asking import matrix
+from auto_interventions.hypotheses.predicates import parse_predicate
 from auto_interventions.records import FloatMatrix, Hypothesis
 
 

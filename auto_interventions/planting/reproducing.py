@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from auto_interventions.config import AuditConfig
 from auto_interventions.errors import AutoInterventionsError
 from auto_interventions.fingerprint import seed_of
-from auto_interventions.hypotheses.predicates import matrix, parse_predicate
+from auto_interventions.hypotheses.asking import matrix
+from auto_interventions.hypotheses.predicates import parse_predicate
 from auto_interventions.records import ROLES, Prompt
 from auto_interventions.runs import Run
 from auto_interventions.subjects import Request, open_subject

@@ -25,7 +25,8 @@ import pandas as pd
 
 from auto_interventions.audit_file import read_yaml
 from auto_interventions.errors import ConfigError
-from auto_interventions.hypotheses.predicates import matrix, parse_predicate
+from auto_interventions.hypotheses.asking import matrix
+from auto_interventions.hypotheses.predicates import parse_predicate
 from auto_interventions.llm.asking import Asker
 from auto_interventions.planting.matching import Matches, by_embedding, by_judge
 from auto_interventions.planting.measuring import check_truth

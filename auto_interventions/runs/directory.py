@@ -178,9 +178,7 @@ class _Replacement:
 
 
 def _unwritable(target: Path, error: OSError) -> Interrupted:
-    return Interrupted(
-        f"{target}: cannot be written ({error.strerror}); free disk space or check the folder's rights, then start again"
-    )
+    return Interrupted(f"{target}: cannot be written ({error.strerror}); free disk space or check the folder's rights, then start again")
 
 
 def _encodable(value: object) -> object:

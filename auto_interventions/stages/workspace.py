@@ -175,7 +175,7 @@ class Workspace:
         config: SubjectConfig = getattr(self.config, role)
         if self.crew is None or config.model is None or config.quantization is not None:
             return config
-        from auto_interventions.subjects.live import format_on
+        from auto_interventions.subjects.live_checks import format_on
 
         return config.model_copy(update={"quantization": format_on(config, role, self.crew.facts.device)})
 

@@ -83,6 +83,6 @@ def check_subject(config: SubjectConfig, role: Role, free: bool = False) -> None
     if config.texts is not None:
         RecordedTexts.read(config.texts, (role,))
         return
-    from auto_interventions.subjects.live import check_live
+    from auto_interventions.subjects.live_checks import check_live
 
     check_live(config, role, free)

@@ -17,7 +17,8 @@ from auto_interventions import stages
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming import validated
 from auto_interventions.fingerprint import canonical_json, generator
-from auto_interventions.hypotheses.predicates import matrix, parse_predicate
+from auto_interventions.hypotheses.asking import matrix
+from auto_interventions.hypotheses.predicates import parse_predicate
 from auto_interventions.records import ROLES, BoolArray, FloatMatrix, Hypothesis, IntArray
 from auto_interventions.stages.workspace import Workspace
 from benchmarks.planted.pool import Pool
