@@ -71,7 +71,7 @@ def test_a_full_disk_is_one_sentence() -> None:
     if not full.exists():
         pytest.skip("needs /dev/full")
     directory = RunDirectory(Path("/proc/auto-interventions"))
-    with pytest.raises(Interrupted, match="start the same audit again"):
+    with pytest.raises(Interrupted, match="then start again"):
         directory.write_text("run.json", "{}")
 
 
