@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def same_models(folder: Path, twins: int, prompts: int, budget: int, jobs: int) 
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(folder, twin, side, prompts, budget) for twin in range(twins) for side in range(2)]
     runs: list[Run] = []
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:  # torch hangs in a fork
         for run in pool.map(_recorded, tasks):
             runs.append(load_run(run))
             sys.stderr.write(f"{len(runs)} of {len(tasks)} audits\n")
@@ -128,7 +129,7 @@ def doses(folder: Path, texts: int, steps: int, budget: int, seeds: int, jobs: i
     adapters = entries(truth)
     weak, strong = (float(entry["behaviours"][0]["difference"]) for entry in adapters)
     tasks = [(folder, entry, budget, seed) for seed in range(seeds) for entry in adapters]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:  # torch hangs in a fork
         runs = [load_run(run) for run in pool.map(_live, tasks)]
     met = [(2 * seed, 2 * seed + 1) for seed in range(seeds)] + [(2 * seed, (2 * seed + 3) % (2 * seeds)) for seed in range(seeds)]
     return [_dose(runs[one], runs[other], strong - weak) for one, other in met]

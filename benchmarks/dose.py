@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def main() -> int:
     else:
         _pool()  # embedded once, before the jobs start
         tasks = [(strength, seed) for seed in range(arguments.audits) for strength in STRENGTHS]
-        with ProcessPoolExecutor(arguments.jobs) as jobs:
+        with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as jobs:  # torch hangs in a fork
             answers = [_said(answer) for answer in jobs.map(_one, tasks)]
     sys.stdout.write(table(answers) + "\n")
     return 0
