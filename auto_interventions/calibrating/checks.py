@@ -72,7 +72,7 @@ def false_alarms(nulls: Sequence[Mapping[str, Any]], alpha: float) -> Check:
             "the base against itself", "fit", f"None of {count(len(nulls), 'audit')} of the base against itself said anything.", figures
         )
     said = "; ".join(one_line(sentence, 80) for null in spoke for sentence in _validated(null)[:3]) or "that the two differ overall"
-    seen = f"{len(spoke)} of {count(len(nulls), 'audit')} of the base against itself said something ({said})"
+    seen = f"{len(spoke)} of {len(nulls)} audits of the base against itself said something ({said})"
     if chance < SURPRISE:
         return Check(
             "the base against itself",
@@ -121,8 +121,7 @@ def order(forward: Mapping[str, Any], swapped: Mapping[str, Any], texts: Sequenc
     if not kept.exhaustive:
         speaks = "; the swapped audit found something, with other random numbers" if kept.more else ""
         return Check("the roles swapped", "doubtful" if speaks else "fit", f"The audit found nothing to compare{speaks}.", figures)
-    found = count(len(kept.exhaustive), "finding")
-    sentence = f"With the roles swapped, {kept.kept} of {found} came back the other way round, and none the same way round"
+    sentence = f"With the roles swapped, {kept.kept:,} of {len(kept.exhaustive):,} findings came back the other way, and none the same way"
     if apart:
         return Check(
             "the roles swapped",

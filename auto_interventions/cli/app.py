@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from auto_interventions.cli.calibrate import calibrate
+from auto_interventions.cli.completing import complete_from_the_first_tab
 from auto_interventions.cli.consoles import complain, err_console, out_console, print_json, tell
 from auto_interventions.cli.deploy import deploy, serve
 from auto_interventions.cli.diff import diff
@@ -204,4 +205,5 @@ app.add_typer(store_app, name="store")
 
 def main() -> NoReturn:
     """The `auto-interventions` command."""
+    complete_from_the_first_tab()
     main_of(app)

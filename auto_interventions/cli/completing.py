@@ -45,6 +45,19 @@ def kinds(incomplete: str) -> list[str]:
     return [name for name in KINDS if name.startswith(incomplete)]
 
 
+def complete_from_the_first_tab() -> None:
+    """Mends Typer's script for zsh, which only registers its function when zsh loads it, at the first Tab: that Tab completed nothing."""
+    try:
+        from typer._completion_shared import _completion_scripts as scripts  # pyright: ignore[reportPrivateUsage]
+
+        script = scripts["zsh"]
+    except (ImportError, KeyError):  # a Typer that keeps it elsewhere: no reason for a command to fail
+        return
+    if "funcstack" not in script:
+        # Loaded by the first Tab the script runs as the function that its file is named after; in a settings file it does not.
+        scripts["zsh"] = f'{script.rstrip()}\n\nif [[ "$funcstack[1]" == "_%(prog_name)s" ]]; then\n  %(complete_func)s "$@"\nfi\n'
+
+
 def _fields(kind: type[object], before: str = "") -> Iterator[str]:
     from pydantic import BaseModel
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from auto_interventions.comparing import wording
 from auto_interventions.comparing.comparison import Comparison
-from auto_interventions.report.drawing import BASE, INK, INTERVENTION, PAPER, Drawing, altair, draw, values
+from auto_interventions.report.drawing import BASE, INK, INTERVENTION, PAPER, Drawing, altair, draw, row_grid, steps_to, values
 
 _ROW = 46
 _LEAST = 1e-5  # share below which a dot stays at the edge
@@ -68,16 +68,17 @@ def _panel(rows: list[dict[str, Any]], title: str, logarithmic: bool, narrow: bo
     least = min((min(row["share"], row["ceiling"]) for row in rows), default=0.0)
     most = max((max(row["share"], row["ceiling"]) for row in rows), default=1.0)
     if logarithmic:
-        ticks = [10.0**power for power in range(math.floor(math.log10(max(least, _LEAST))), 1)]
-        scale = alt.Scale(type="log", domain=[min(ticks[0], 0.1), max(1.0, most)], nice=False)
-        axis = alt.Axis(format="~%", values=ticks, title=title, titleAnchor="start", orient="top")
+        places = [10.0**power for power in range(math.floor(math.log10(max(least, _LEAST))), math.floor(math.log10(max(1.0, most))) + 1)]
+        scale = alt.Scale(type="log", domain=[min(places[0], 0.1), max(1.0, most)], nice=False)
     else:
         scale = alt.Scale(domain=[min(0.0, least), max(1.0, most)], nice=False)
-        axis = alt.Axis(format="~%", tickCount=5, title=title, titleAnchor="start", orient="top")
+        places = steps_to(max(1.0, most), 5)
+    axis = alt.Axis(format="~%", values=places, title=title, titleAnchor="start", orient="top", grid=False)
     x = alt.X("share:Q", scale=scale, axis=axis)
     y = alt.Y("row:O", axis=None, scale=alt.Scale(paddingOuter=0.1))
     common = alt.Chart(data)
     layers = [
+        row_grid(len(rows), places, scale, y),
         common.mark_rule(color=INTERVENTION, strokeWidth=7, opacity=0.22, yOffset=10).encode(y=y, x=x, x2="start:Q"),
         common.mark_point(color=BASE, fill=PAPER, size=85, strokeWidth=2.4, opacity=1, yOffset=10).encode(
             y=y, x=alt.X("ceiling:Q", scale=scale)

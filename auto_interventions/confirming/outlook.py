@@ -13,6 +13,7 @@ from auto_interventions.confirming.standing import standing
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.divergence import retired
 from auto_interventions.exploring.state import RoundState
+from auto_interventions.exploring.strata import Strata
 from auto_interventions.inference.detectable import smallest_detectable
 
 _FAR = 20.0  # times the pairs so far; beyond, nobody would wait
@@ -32,10 +33,29 @@ def _exploring(explored: RoundState, config: AuditConfig) -> str:
         return ""
     wanted = np.ceil(3 / config.inference.smallest_effect)
     missing = int(np.maximum(wanted - explored.payoffs_by_stratum[open_strata, 0], 0).sum())
-    clause = f"{len(open_strata)} of {len(parts)} strata are undecided"
+    one = len(open_strata) == 1
+    clause = f"{len(open_strata)} of {_counted(explored.tree)} {'is' if one else 'are'} undecided"
     if not missing:
         return f"More exploring: {clause}."
-    return f"More exploring: {clause}; about {2 * missing:,} more texts would look at each of them often enough."
+    return f"More exploring: {clause}; about {2 * missing:,} more texts would look at {'it' if one else 'each of them'} often enough."
+
+
+def _counted(tree: Strata) -> str:
+    """What is decided on, so that its number can be compared with that of the kinds: parts stand for the kinds that were split."""
+    split = tree.is_split
+    whole = int((~split[: tree.roots]).sum())
+    if whole == tree.roots:
+        return f"{_kinds(whole)} of prompts"
+    parts = int((~split[tree.roots :]).sum())
+    if not whole:
+        return f"{parts} parts of {_kinds(tree.roots)} of prompts"
+    return (
+        f"{whole + parts} kinds and parts of kinds of prompts ({_kinds(whole, 'whole ')} and {parts} parts of {_kinds(tree.roots - whole)})"
+    )
+
+
+def _kinds(number: int, which: str = "") -> str:
+    return f"{number} {which}{'kind' if number == 1 else 'kinds'}"
 
 
 def _confirming(state: ConfirmState, explored: RoundState, config: AuditConfig) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from auto_interventions.diffing import wording
 from auto_interventions.diffing.changes import Diff
-from auto_interventions.report.drawing import INK, INTERVENTION, PAPER, QUIET, RULE, Drawing, altair, draw, values
+from auto_interventions.report.drawing import BASE, INK, INTERVENTION, PAPER, Drawing, altair, differences_axis, draw, row_grid, values
 from auto_interventions.report.plain import one_line
 
 _MOST_ROWS = 14
@@ -20,17 +20,16 @@ def picture(diff: Diff, *, narrow: bool) -> Drawing | None:
         return None
     alt = altair()
     most = max(0.05, *(abs(row[side]) for row in rows for side in ("a", "b")))
-    scale = alt.Scale(domain=[-most * 1.08, most * 1.08], nice=False)
-    axis = alt.Axis(format="+~%", tickCount=5, title="more in the base  ·  more in the intervention", orient="top")
+    places, scale, axis = differences_axis(most)
     y = alt.Y("row:O", axis=None, scale=alt.Scale(paddingOuter=0.1))
     x, common = alt.X("a:Q", scale=scale, axis=axis), alt.Chart(values(rows))
     shade = alt.Opacity("shade:Q", scale=None)
     layers = [
-        alt.Chart(values([{"zero": 0.0}])).mark_rule(color=RULE).encode(x=alt.X("zero:Q", scale=scale)),
+        row_grid(len(rows), places, scale, y),
         common.mark_rule(color=INTERVENTION, strokeWidth=5, yOffset=10).encode(
             y=y, x=x, x2="b:Q", opacity=alt.Opacity("faint:Q", scale=None)
         ),
-        common.mark_point(color=QUIET, fill=PAPER, size=80, strokeWidth=2.2, yOffset=10).encode(y=y, x=x, opacity=shade),
+        common.mark_point(color=BASE, fill=PAPER, size=80, strokeWidth=2.2, yOffset=10).encode(y=y, x=x, opacity=shade),
         common.mark_point(color=INTERVENTION, filled=True, size=100, yOffset=10).encode(y=y, x=alt.X("b:Q", scale=scale), opacity=shade),
         common.mark_text(color=INK, align="left", baseline="middle", fontSize=12 if narrow else 13, yOffset=-9).encode(
             y=y, x=alt.value(0), text="label:N"

@@ -163,6 +163,10 @@ class RoundState:
             return ()
         return tuple(int(stratum) for stratum in np.flatnonzero(e_bh(self.log_e_strata, alpha, self.tree.shares)))
 
+    def kinds_among(self, strata: Sequence[int]) -> int:
+        """How many of `strata` are kinds of prompts, not parts of one that was split."""
+        return sum(stratum < self.tree.roots for stratum in strata)
+
     @property
     def auc(self) -> float:
         """How often (ties half) the discriminator told which text of an unseen pair is the intervention's; ½ before any bet."""

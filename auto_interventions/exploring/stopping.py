@@ -26,13 +26,13 @@ def why_stop(state: RoundState, config: AuditConfig, exhausted: bool = False, na
     if config.sampling.strategy == "exhaustive" and state.round:
         return f"all {state.texts} texts of exploring were drawn at once, as `strategy: exhaustive` asks"
     if _settled(state, config.inference.alpha) and (named is None or named()):
-        divergent = sum(stratum < state.tree.roots for stratum in state.history[-1].divergent)  # without the parts of split ones
-        strata = f"the same {divergent} of {state.tree.roots} strata" if divergent else "no stratum more than another"
-        return f"the evidence is settled: the models differ, and {strata} stood out for {SETTLED_ROUNDS} rounds"
+        divergent = state.kinds_among(state.history[-1].divergent)
+        kinds = f"the same {divergent} of {state.tree.roots} kinds of prompts" if divergent else "no kind of prompts more than another"
+        return f"the evidence is settled: the models differ, and {kinds} stood out for {SETTLED_ROUNDS} rounds"
     if state.round and _nothing_left(state, config) and (named is None or not state.history[-1].divergent or named()):
         return (
-            f"nothing is left to find: each of {state.tree.roots} strata either stood out or was looked at long enough to say that no "
-            f"difference of {100 * config.inference.smallest_effect:g} points shows in it"
+            f"nothing is left to find: each of {state.tree.roots} kinds of prompts either stood out or was looked at long enough to say "
+            f"that no difference of {100 * config.inference.smallest_effect:g} points shows in it"
         )
     if state.round >= config.sampling.rounds:
         return f"all {config.sampling.rounds} rounds are done"

@@ -6,7 +6,19 @@ from typing import Any
 
 from auto_interventions.matrix import wording
 from auto_interventions.matrix.table import Matrix
-from auto_interventions.report.drawing import BASE, INK, INTERVENTION, PAPER, QUIET, RULE, Drawing, altair, draw, values
+from auto_interventions.report.drawing import (
+    BASE,
+    INK,
+    INTERVENTION,
+    PAPER,
+    QUIET,
+    Drawing,
+    altair,
+    differences_axis,
+    draw,
+    row_grid,
+    values,
+)
 from auto_interventions.report.plain import one_line
 
 _MOST_ROWS = 14
@@ -21,14 +33,13 @@ def picture(matrix: Matrix, *, narrow: bool) -> Drawing | None:
         return None
     alt = altair()
     most = max(0.05, *(abs(dot["x"]) for dot in dots))
-    scale = alt.Scale(domain=[-most * 1.08, most * 1.08], nice=False)
-    axis = alt.Axis(format="+~%", tickCount=5, title="more in the base  ·  more in the intervention", orient="top")
+    places, scale, axis = differences_axis(most)
     y = alt.Y("row:O", axis=None, scale=alt.Scale(paddingOuter=0.1))
     x = alt.X("x:Q", scale=scale, axis=axis)
     colour = alt.Color("colour:N", scale=None, legend=None)
     dot = alt.Chart(values(dots))
     layers = [
-        alt.Chart(values([{"zero": 0.0}])).mark_rule(color=RULE).encode(x=alt.X("zero:Q", scale=scale)),
+        row_grid(len(labels), places, scale, y),
         alt.Chart(values(means)).mark_tick(thickness=3, size=22, opacity=0.55, yOffset=10).encode(y=y, x=x, color=colour),
         dot.transform_filter("!datum.held")
         .mark_point(fill=PAPER, size=55, strokeWidth=1.8, yOffset=10)

@@ -21,6 +21,7 @@ _SOURCE = {
 }
 _WORD = {"run": "run", "stratum": "kind of prompts", "sentence": "sentence"}
 _NONE = 0.005  # a share that is not named
+_UNSEEN = 0.0005  # a bound that is printed as 0%, or as less than 0.1%
 
 
 def headline(matrix: Matrix) -> str:
@@ -59,13 +60,30 @@ def variation(told: Sources) -> str:
     assert told.shares is not None
     known = sorted(((one.share or 0.0, name) for name, one in told.shares.sources.items() if name != RESIDUAL), reverse=True)
     parts = [f"{percent(share)} with the {_WORD[name]}" for share, name in known if share >= _NONE]
-    low, high = told.shares.sources["run"].interval
-    between = f"the run’s part may be anything from {percent(low)} to {percent(high)}"
+    if told.shares.variance <= 0:
+        return "Their sizes do not vary at all."
+    between = _run_part(told.shares.sources["run"].interval)
     return (
         f"Of the variation in their sizes, {join([parts[0].replace(' with', ' goes with', 1), *parts[1:]])}; {between}."
         if parts
         else f"Their sizes vary by chance; {between}."
     )
+
+
+def _run_part(interval: tuple[float, float]) -> str:
+    """What the interval of the run's share says.
+
+    >>> _run_part((0.02, 0.63)), _run_part((0.0, 0.12))
+    ('the run’s part may be anything from 2% to 63%', 'the run’s part may be anything up to 12%')
+    >>> _run_part((0.0, 0.0)), _run_part((0.824, 0.8241))
+    ('none of it can be seen to go with the run', 'the run’s part is known closely: 82%')
+    """
+    low, high = (percent(bound) for bound in interval)
+    if interval[1] < _UNSEEN:
+        return "none of it can be seen to go with the run"
+    if low == high:
+        return f"the run’s part is known closely: {low}"
+    return f"the run’s part may be anything {f'from {low} to' if interval[0] >= _UNSEEN else 'up to'} {high}"
 
 
 def source(name: str) -> str:
@@ -77,7 +95,8 @@ def share_cells(one: Share) -> tuple[str, str]:
     """A share, and its interval."""
     if one.share is None:
         return BLANK, ""
-    return percent(one.share), f"{percent(one.interval[0])} to {percent(one.interval[1])}"
+    low, high = (percent(bound) for bound in one.interval)
+    return percent(one.share), "known closely" if low == high else f"{low} to {high}"
 
 
 def table_of(told: Sources) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auto_interventions.report.wording import chance, count, log_e_of, odds, p_value_of, power_of_ten, sentence, strength, validated
 
 _BILLION = 9 * math.log(10)
+_LISTED = 60  # kinds of prompts that a finding lists at most (inference.effects)
 
 
 def sure(findings: Mapping[str, Any]) -> str:
@@ -44,10 +45,10 @@ def exact(log_e: float) -> str:
 
 
 def quotation(finding: Mapping[str, Any], labels: Mapping[str, str], alpha: float, made: str) -> str:
-    """One finding as a sentence to quote, with what it rests on."""
+    """One finding as a sentence to quote, with what it rests on: prompts, the unit of all its numbers, and how many pairs they gave."""
     rests = [chance(value) if (value := p_value_of(finding)) is not None else f"e-value {_number(log_e_of(finding))}"]
     rests += [
-        f"{int(finding.get('pairs', 0)):,} pairs of answers",
+        _rests_on(finding),
         f"base: {labels['base']}",
         f"intervention: {labels['intervention']}",
         made,
@@ -55,5 +56,20 @@ def quotation(finding: Mapping[str, Any], labels: Mapping[str, str], alpha: floa
     return f"{sentence(finding, alpha)[:-1]} ({'; '.join(one for one in rests if one)})."
 
 
+def _rests_on(finding: Mapping[str, Any]) -> str:
+    strata: Sequence[Mapping[str, Any]] = finding.get("strata") or ()
+    pairs = int(finding.get("pairs", 0))
+    told = f"{pairs:,} {'pair' if pairs == 1 else 'pairs'} of answers"
+    # Of very many kinds findings.json lists those that stand out most, so that their prompts are not all of them.
+    if not strata or len(strata) >= _LISTED or any(stratum.get("prompts") is None for stratum in strata):
+        return told
+    prompts = sum(int(stratum["prompts"]) for stratum in strata)
+    return f"{prompts:,} held-out {'prompt' if prompts == 1 else 'prompts'}, {told}"
+
+
 def _number(log_e: float) -> str:
-    return power_of_ten(log_e) if log_e > 6 * math.log(10) else f"{math.exp(log_e):,.3g}"
+    """An e-value with three digits, in full as far as people read it: "4.0·10¹⁵", "47,100", "23.4"."""
+    if log_e > 6 * math.log(10):
+        return power_of_ten(log_e)
+    value = float(f"{math.exp(log_e):.3g}")
+    return f"{value:,.0f}" if value >= 100 else f"{value:g}"

@@ -11,6 +11,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count as count_from
 from typing import Any
 
 from markupsafe import Markup
@@ -108,6 +109,38 @@ def _clean(element: ElementTree.Element, name: str) -> None:
             attributes[key] = value.replace("url(#", f"url(#{name}-")
         elif key in ("transform", "d", "x2", "y2"):
             attributes[key] = _NUMBER.sub(lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), value)
+
+
+def row_grid(rows: int, places: Sequence[float], scale: Any, y: Any, down: int = 10) -> Any:
+    """Grid lines for rows whose labels stand above their marks: a piece a row, `down` below its middle, where the marks are. Lines over the
+    whole height would run through the labels. The one at 0 is the darker."""
+    alt = altair()
+    pieces = [{"row": row, "place": place, "colour": RULE if place else QUIET} for row in range(rows) for place in places]
+    tick = alt.Chart(values(pieces)).mark_tick(thickness=1, size=24, opacity=1, yOffset=down)
+    return tick.encode(y=y, x=alt.X("place:Q", scale=scale), color=alt.Color("colour:N", scale=None, legend=None))
+
+
+def steps_to(most: float, count: int) -> list[float]:
+    """Round places from 0 to `most`, `count` beside the 0 at most.
+
+    >>> steps_to(0.43, 4), steps_to(0.05, 3), steps_to(1.0, 5), steps_to(70.0, 4)
+    ([0.0, 0.1, 0.2, 0.3, 0.4], [0.0, 0.02, 0.04], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 20.0, 40.0, 60.0])
+    """
+    step = next(step for power in count_from(-2) for first in (1, 2, 5) if most / (step := first * 10.0**power) < count + 1)
+    return [round(number * step, 2) for number in range(int(most / step + 1e-9) + 1)]
+
+
+def differences_axis(most: float) -> tuple[list[float], Any, Any]:
+    """(places, scale, axis) of differences up to `most` to either side, in points as the tables have them; lines are `row_grid`'s."""
+    alt = altair()
+    reach = 1.08 * most
+    steps = steps_to(reach, 3)
+    places = [-step for step in steps[:0:-1]] + steps
+    # Both sides of 0 are named, each beside its own half: "+" alone does not say whose.
+    title = "← more in base · points · more in intervention →"
+    label = "datum.value == 0 ? '0' : format(100 * datum.value, '+~r')"
+    axis = alt.Axis(values=places, labelExpr=label, title=title, orient="top", grid=False)
+    return places, alt.Scale(domain=[-reach, reach], nice=False), axis
 
 
 def altair() -> Any:

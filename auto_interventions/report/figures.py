@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auto_interventions.report import wording
-from auto_interventions.report.drawing import BASE, INK, INTERVENTION, PAPER, QUIET, Drawing, altair, draw, hint, values
+from auto_interventions.report.drawing import BASE, INK, INTERVENTION, PAPER, QUIET, Drawing, altair, draw, hint, row_grid, steps_to, values
 from auto_interventions.report.plain import one_line
 
 Row = Mapping[str, Any]
@@ -29,12 +29,14 @@ def effects(findings: Sequence[Row], alpha: float, *, narrow: bool) -> Drawing |
     data, height = values(rows), (54 if narrow else 40)
     order = alt.Y("row:O", axis=None, scale=alt.Scale(paddingOuter=0.1))
     largest = max(max(row["base"], row["intervention"], row["high"]) for row in rows)
-    scale = alt.Scale(domain=[0, min(1.0, 1.14 * largest + 0.01)], nice=False)
-    axis = alt.Axis(format="~%", tickCount=4 if narrow else 6, title="share of texts", titleAnchor="start", orient="top")
+    reach = min(1.0, 1.14 * largest + 0.01)
+    scale, places = alt.Scale(domain=[0, reach], nice=False), steps_to(reach, 5 if narrow else 6)
+    axis = alt.Axis(format="~%", values=places, title="share of texts", titleAnchor="start", orient="top", grid=not narrow)
     x = alt.X("base:Q", scale=scale, axis=axis)
     common = alt.Chart(data)
     down = 12 if narrow else 0
     layers = [
+        *([row_grid(len(rows), places, scale, order, down)] if narrow else []),
         common.mark_rule(color=INTERVENTION, strokeWidth=9, opacity=0.22, yOffset=down).encode(
             y=order, x=alt.X("low:Q", scale=scale), x2="high:Q"
         ),

@@ -52,11 +52,12 @@ def readable(points: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of strata.parquet for table and map, the strongest evidence first."""
+    """Rows of strata.parquet for table and map, the strongest evidence first. `part`: the kind that a row is a part of, or ""."""
+    parents = _parents(run_strata)
     rows = [
         {
             "name": visible(row["stratum"], 80),
-            "part": " › " in str(row["stratum"]),
+            "part": _kind_of_part(str(row["stratum"]), parents),
             "prompts": int(row["prompts"]),
             "pairs": int(row["pairs"]),
             "pair_auc": float(row["pair_auc"]),
@@ -71,6 +72,37 @@ def strata(run_strata: pd.DataFrame) -> list[dict[str, Any]]:
         for row in records(run_strata)
     ]
     return sorted(rows, key=lambda row: (-row["log_e"], row["name"]))
+
+
+def _parents(run_strata: pd.DataFrame) -> dict[str, str]:
+    """What each row of strata.parquet is a part of, "" for the kinds of prompts; runs of older versions told it by the name alone."""
+    names = stratum_names(run_strata)
+    if "part_of" in run_strata:
+        return dict(zip(names, map(str, run_strata["part_of"]), strict=True))
+    known = set(names)
+    return {name: above if (above := name.rpartition(" › ")[0]) in known else "" for name in names}
+
+
+def _kind_of_part(name: str, parents: Mapping[str, str]) -> str:
+    """The kind that a part, or a part of a part, belongs to; "" for a kind."""
+    kind = ""
+    while name := parents.get(name, ""):
+        kind = name
+    return visible(kind, 80)
+
+
+def kinds(strata: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many rows of `strata` are kinds of prompts, and which are parts of kinds, in words: every other count of the page is of kinds.
+
+    >>> kinds([{"part": ""}, {"part": ""}, {"part": "forest"}, {"part": "forest"}])["told"]
+    '2 kinds of prompts, and 2 parts of one of them'
+    """
+    parts = [row["part"] for row in strata if row["part"]]
+    whole, split = len(strata) - len(parts), len(set(parts))
+    told = f"{whole:,} {'kind' if whole == 1 else 'kinds'} of prompts"
+    if parts:
+        told += f", and {len(parts):,} {'part' if len(parts) == 1 else 'parts'} of {wording.count(split, 'of them', 'of them')}"
+    return {"told": told, "parts": len(parts), "name": "kinds of prompts and their parts" if parts else "kinds of prompts"}
 
 
 def clusters(run_clusters: pd.DataFrame, texts: pd.DataFrame) -> list[dict[str, Any]]:

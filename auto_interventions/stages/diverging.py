@@ -37,7 +37,7 @@ def diverge(where: Workspace, round: int) -> Counts:
     where.peeks["divergent"] |= bool(evidence.divergent)
     where.peeks["different"] |= gate_is_open(evidence.log_e_overall, where.config.inference.alpha)
     where.write_run()
-    found, of = len(evidence.divergent), len(where.exploring.strata)
+    found, of = state.kinds_among(evidence.divergent), state.tree.roots
     leading = leaders(
         Standing(name, log_e, number in evidence.divergent)
         for number, (name, log_e) in enumerate(zip(state.strata, state.log_e_strata.tolist(), strict=True))

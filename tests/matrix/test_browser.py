@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from auto_interventions.diffing import diff_runs, write_diff
 from auto_interventions.matrix import matrix_of, write_matrix
 from auto_interventions.runs import Run
+from tests.comparing.looking import check_page
 from tests.diffing.runs import made_run
 from tests.report.conftest import SCREENS, browser, silent_page
 
@@ -47,8 +47,4 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("kind", ["matrix", "diff"])
 def test_quiet_still_within_the_screen_and_accessible(browser: Any, pages: dict[str, Path], kind: str, screen: str) -> None:
     with silent_page(browser, screen, pages[kind]) as page:
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        assert page.title() != "owned"
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")] == []
+        check_page(page, screen)

@@ -28,6 +28,7 @@ SCREENS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1200, "height": 900}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1200, "height": 900}},
     "phone": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
+    "dark phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
 }
 
 

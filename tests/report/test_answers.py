@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import doctest
 import math
+import re
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
-from auto_interventions.report import certainty, evidence
+from auto_interventions.inference import effects
+from auto_interventions.report import build_report, certainty, evidence
 from auto_interventions.report.certainty import exact, grasped, quotation, sure
 from auto_interventions.report.choices import choices, proposer
 from auto_interventions.report.grid import grid
 from auto_interventions.report.method import method
+from auto_interventions.report.sections import kinds, strata
 from auto_interventions.runs import load_run
 from tests.report.judged import judge_run
 from tests.report.making import NOTHING, make_run
-from tests.report.test_wording import finding, findings
+from tests.report.test_wording import finding, findings, stratum
 
 LABELS = {"base": "story-teller", "intervention": "story-teller + moral"}
 
@@ -57,6 +61,39 @@ def test_a_finding_can_be_quoted() -> None:
         "400 pairs of answers; base: story-teller; intervention: story-teller + moral; auto-interventions 0.1.0, 2026-11-21)."
     )
     assert "p = 1.0·10⁻⁵" in quotation(finding(p_value=1e-5), LABELS, 0.05, "")
+    assert "(e-value 47,100; 1 pair of answers; base" in quotation(finding(log_e=math.log(47_111), pairs=1), LABELS, 0.05, "")
+    assert "(e-value 0.0042;" in quotation(finding(log_e=math.log(0.0042)), LABELS, 0.05, "")
+
+
+def test_a_quotation_counts_the_prompts() -> None:
+    """They are the unit of every number; a prompt may be asked again, so that there are more pairs."""
+    split = [{**stratum(name, 0.08), "prompts": prompts} for name, prompts in (("sea", 1_200), ("forest", 34))]
+    assert "; 1,234 held-out prompts, 1,500 pairs of answers; " in quotation(finding(strata=split, pairs=1_500), LABELS, 0.05, "")
+    assert "; 1 held-out prompt, 2 pairs of answers; " in quotation(finding(strata=[{**split[0], "prompts": 1}], pairs=2), LABELS, 0.05, "")
+    # Where not every kind is listed nobody knows how many prompts there were.
+    many = [split[0]] * effects._MOST_STRATA  # pyright: ignore[reportPrivateUsage]
+    assert "held-out" in quotation(finding(strata=many[1:], pairs=9), LABELS, 0.05, "")
+    assert "held-out" not in quotation(finding(strata=many, pairs=9), LABELS, 0.05, "")
+
+
+def test_the_documented_quotation_is_one() -> None:
+    """docs/reading-a-report.md shows the quotation of the pictured report's first finding."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reading-a-report.md").read_text(encoding="utf-8")
+    shown = re.search(r"^> (The intervention more often mentions “moral”: .*\.)$", page, flags=re.MULTILINE)
+    assert shown
+    split = [{**stratum(str(number), 0.38), "prompts": 100} for number in range(8)]
+    moral = finding(
+        statement="mentions “moral”",
+        log_e=math.log(3.4e91),
+        base_rate=0.019,
+        intervention_rate=0.40,
+        difference=0.38,
+        interval=[0.33, 0.45],
+        pairs=900,
+        strata=split,
+    )
+    labels = {"base": "story-teller", "intervention": "story-teller, changed"}
+    assert shown[1] == quotation(moral, labels, 0.05, "auto-interventions 0.1.0, 2026-11-22")
 
 
 def test_filters_offer_what_the_findings_differ_in(tmp_path: Path) -> None:
@@ -120,3 +157,29 @@ def test_the_method_has_the_runs_own_numbers(tmp_path: Path) -> None:
     assert "Sizes" not in null
     begun = load_run(make_run(tmp_path / "begun", prompts_per_stratum=10, concluded=False))
     assert "Deciding" not in dict(method(begun, 0.05))
+
+
+def test_kinds_of_prompts_and_their_parts_are_counted_apart(tmp_path: Path) -> None:
+    """The verdict counts kinds; the table's rows are kinds and parts, and it says so."""
+    folder = make_run(tmp_path / "run")
+    whole = load_run(folder).strata
+    told = kinds(strata(whole))
+    assert (told["told"], told["parts"]) == (f"{len(whole)} kinds of prompts", 0)
+    assert "part of one" not in build_report(folder).read_text(encoding="utf-8")
+
+    name = str(whole["stratum"][0])
+    parts = pd.DataFrame([{**whole.iloc[0].to_dict(), "stratum": one} for one in (f"{name} › x", f"{name} › rest", f"{name} › rest › y")])
+    old = pd.concat([whole.drop(columns="part_of", errors="ignore"), parts.drop(columns="part_of", errors="ignore")], ignore_index=True)
+    new = old.assign(part_of=[*[""] * len(whole), name, name, f"{name} › rest"])
+    for table in (old, new):
+        rows = strata(table)
+        assert sorted({row["part"] for row in rows}) == ["", name], "a part of a part is one of the kind"
+        assert kinds(rows)["told"] == f"{len(whole)} kinds of prompts, and 3 parts of one of them"
+    # A kind that the bank itself names like a part is none.
+    odd = old.iloc[: len(whole)].assign(stratum=[f"a › {number}" for number in range(len(whole))])
+    assert kinds(strata(odd))["parts"] == 0
+
+    new.to_parquet(folder / "strata.parquet")
+    page = build_report(folder).read_text(encoding="utf-8")
+    assert f"The rows are {len(whole)} kinds of prompts, and 3 parts of one of them" in page
+    assert "Kinds of prompts and their parts, laid out" in page
