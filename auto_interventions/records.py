@@ -181,6 +181,7 @@ class Finding:
     """A hypothesis that was tested: what findings.json holds of it (design.md section 5).
 
     `p_value` is the fixed-n test's (`inference.fixed`), where the audit was exhaustive and used it; None where it sampled actively.
+    `strata_judged`: how many strata it was judged in; of very many, `strata` holds those that stand out most.
     `share` is the finding's part of the error budget: it is validated where share × e-value reaches e-BH's bar. `beside`: what else was
     looked at, by name (bag-of-words baseline, generalisation, tests of published runs, agreement, intent …); none of it decides.
     """
@@ -205,4 +206,5 @@ class Finding:
     log_e: float = 0.0
     p_value: float | None = None
     share: float | None = None
+    strata_judged: int = 0
     beside: dict[str, object] = field(default_factory=dict[str, object])

@@ -102,6 +102,7 @@ def _finding(state: ConfirmState, number: int, log_e: float, selected: int | Non
         interval=effect.interval,
         auc=effect.auc,
         strata=effect.strata,
+        strata_judged=effect.strata_judged,
         pairs=int(state.paid[number, 0]),
         judges=judges,
         evidence=_evidence(state, number, more_in),

@@ -43,7 +43,8 @@ _MOST_STRATA = 60
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Size and place of one difference. `difference` is intervention − base; `prompts` counts the judged ones."""
+    """Size and place of one difference. `difference` is intervention − base; `prompts` counts the judged ones, `strata_judged` their
+    strata, of which `strata` holds at most 60, those that stand out most."""
 
     base_rate: float
     intervention_rate: float
@@ -52,6 +53,7 @@ class Effect:
     auc: float
     strata: tuple[StratumEffect, ...]
     prompts: int
+    strata_judged: int = 0
 
 
 def estimate_effect(
@@ -139,6 +141,7 @@ def estimate_effect(
             None if reach is None else reach[judged],
         ),
         prompts=total,
+        strata_judged=len(np.unique(where)),
     )
 
 

@@ -6,10 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auto_interventions.report.wording import chance, count, log_e_of, odds, p_value_of, power_of_ten, sentence, strength, validated
+from auto_interventions.report.wording import (
+    chance,
+    count,
+    log_e_of,
+    odds,
+    p_value_of,
+    power_of_ten,
+    sentence,
+    strata_judged,
+    strength,
+    validated,
+)
 
 _BILLION = 9 * math.log(10)
-_LISTED = 60  # kinds of prompts that a finding lists at most (inference.effects)
 
 
 def sure(findings: Mapping[str, Any]) -> str:
@@ -61,7 +71,7 @@ def _rests_on(finding: Mapping[str, Any]) -> str:
     pairs = int(finding.get("pairs", 0))
     told = f"{pairs:,} {'pair' if pairs == 1 else 'pairs'} of answers"
     # Of very many kinds findings.json lists those that stand out most, so that their prompts are not all of them.
-    if not strata or len(strata) >= _LISTED or any(stratum.get("prompts") is None for stratum in strata):
+    if not strata or len(strata) < strata_judged(finding) or any(stratum.get("prompts") is None for stratum in strata):
         return told
     prompts = sum(int(stratum["prompts"]) for stratum in strata)
     return f"{prompts:,} held-out {'prompt' if prompts == 1 else 'prompts'}, {told}"

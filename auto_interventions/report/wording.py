@@ -233,21 +233,29 @@ def where(finding: FindingDict) -> str:
     """Where one finding happens, as "on all 8 kinds of prompts" or "mainly on prompts of “sea”"; "" where the strata do not say.
 
     A stratum whose interval holds 0 is not one without the difference: it is said to be elsewhere only where the others' is much larger.
+    Of very many strata a finding lists some: then the others are not spoken of as if they had been looked at.
     """
     strata: Sequence[Mapping[str, Any]] = finding.get("strata") or ()
+    kinds = strata_judged(finding)
     clear = [stratum for stratum in strata if is_clear(stratum, finding)]
     if len(strata) < 2 or not clear:
         return ""
     clear.sort(key=lambda stratum: -abs(stratum["difference"]))
     largest, smallest = abs(clear[0]["difference"]), abs(clear[-1]["difference"])
-    if len(clear) == len(strata):
+    if len(clear) == kinds:
         everywhere = f"on all {len(strata)} kinds of prompts"
         return everywhere if largest <= _EVEN * smallest else f"{everywhere}, most of all “{clear[0]['stratum']}”"
     if len(clear) <= _LISTED:
         others = max(abs(stratum["difference"]) for stratum in strata if not is_clear(stratum, finding))
         how = "mainly" if smallest >= _EVEN * others else "most clearly"
         return f"{how} on prompts of " + join([f"“{stratum['stratum']}”" for stratum in clear])
-    return f"clearly on {len(clear)} of {len(strata)} kinds of prompts, most of all “{clear[0]['stratum']}”"
+    least = "at least " if len(strata) < kinds else ""
+    return f"clearly on {least}{len(clear)} of {kinds} kinds of prompts, most of all “{clear[0]['stratum']}”"
+
+
+def strata_judged(finding: FindingDict) -> int:
+    """How many kinds of prompts a finding was judged on; `strata` lists at most 60 of them. Older runs do not say how many there were."""
+    return max(int(finding.get("strata_judged") or 0), len(finding.get("strata") or ()))
 
 
 def is_clear(stratum: Mapping[str, Any], finding: FindingDict) -> bool:

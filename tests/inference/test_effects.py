@@ -81,6 +81,15 @@ def test_a_narrow_behaviour_is_placed_in_its_stratum() -> None:
     assert all(stratum.interval[0] <= stratum.difference <= stratum.interval[1] for stratum in effect.strata)
 
 
+def test_of_very_many_strata_those_that_stand_out_are_listed_and_all_are_counted() -> None:
+    strata = np.arange(300) % 75
+    intervention = (strata >= 10) * 1.0
+    effect = estimate_effect(np.zeros(300), intervention, strata, [f"s{number:02d}" for number in range(75)], 0.05, planned=300)
+    assert effect.strata_judged == 75
+    assert len(effect.strata) == 60
+    assert all(stratum.stratum >= "s10" for stratum in effect.strata)
+
+
 def test_strata_of_one_prompt_say_almost_nothing() -> None:
     effect = estimate_effect(np.zeros(30), np.ones(30), np.arange(30), [str(number) for number in range(30)], 0.05, planned=30)
     assert all(stratum.interval[1] - stratum.interval[0] > 1 for stratum in effect.strata)

@@ -153,6 +153,12 @@ def test_where() -> None:
     assert wording.where(finding(strata=[stratum("a", 0.9)])) == ""
 
 
+def test_where_of_very_many_strata_speaks_of_those_that_are_listed() -> None:
+    flat = [stratum(f"s{number}", 0.3) for number in range(60)]
+    assert wording.where(finding(strata=flat, strata_judged=60)) == "on all 60 kinds of prompts"
+    assert wording.where(finding(strata=flat, strata_judged=100)).startswith("clearly on at least 60 of 100 kinds of prompts, most of all")
+
+
 def test_a_stratum_that_goes_the_other_way_does_not_count_as_where() -> None:
     assert "“odd”" not in wording.where(finding(strata=[stratum("sea", 0.5), stratum("odd", -0.4)]))
 
