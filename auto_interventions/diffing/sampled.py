@@ -18,7 +18,7 @@ from auto_interventions.errors import RunDirectoryError
 from auto_interventions.fingerprint import canonical_json
 from auto_interventions.hypotheses import ask_checks
 from auto_interventions.records import FloatArray, IntArray
-from auto_interventions.runs import PAIR, Run
+from auto_interventions.runs import PAIR, Run, side_by_side
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ class Sampled:
                 f"fresh --out"
             )
         own = texts[texts["backbone"] & ~texts["prompt_id"].isin(list(without))]
-        sides = [own[own["model"] == role].set_index(PAIR)["text"] for role in ("base", "intervention")]
-        pairs = pd.DataFrame({"base": sides[0], "intervention": sides[1]}).reindex(sides[0].index).dropna().reset_index()
-        return Sampled(run, pairs)
+        return Sampled(run, side_by_side(own).reset_index())
 
     @cached_property
     def prompts(self) -> list[str]:

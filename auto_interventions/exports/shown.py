@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from auto_interventions.hypotheses import ask_checks
-from auto_interventions.records import ROLES, FloatArray
-from auto_interventions.report.pairs import scores_of
-from auto_interventions.runs import PAIR, Run
+from auto_interventions.records import FloatArray
+from auto_interventions.report.pairs import shown_by
+from auto_interventions.runs import PAIR, Run, side_by_side
 
 _OF_PROMPT = ["stratum", "pool", "round", "backbone", "prompt"]
 
@@ -23,12 +21,8 @@ def pairs_of(run: Run) -> pd.DataFrame:
         RunDirectoryError: the audit has drawn no texts yet.
     """
     texts = run.texts
-    base, intervention = (texts[texts["model"] == role].set_index(PAIR) for role in ROLES)
-    pairs = base[[column for column in _OF_PROMPT if column in texts.columns]].copy()
-    pairs["base"] = base["text"]
-    # Both sides of a pair are drawn together; a run that was stopped between them holds the first alone.
-    pairs["intervention"] = intervention["text"].reindex(pairs.index)
-    return pairs.dropna(subset=["intervention"]).reset_index()
+    asked = texts.loc[texts["model"] == "base", [*PAIR, *(column for column in _OF_PROMPT if column in texts.columns)]]
+    return asked.join(side_by_side(texts), on=PAIR, how="inner").reset_index(drop=True)
 
 
 def sized_pairs(run: Run) -> pd.DataFrame:
@@ -46,13 +40,7 @@ def shown(run: Run, pairs: pd.DataFrame, findings: Sequence[Mapping[str, Any]]) 
         findings: H entries of findings.json.
 
     Returns:
-        (H, N, 2) scores of base and intervention in [0, 1]; NaN where nobody judged. A sentence with a check is asked of the texts; of
-        others it is what the strong judge said, and where that one was not asked, the cheap one.
+        (H, N, 2) scores of base and intervention in [0, 1], as `report.pairs.shown_by` has them; NaN where nobody judged.
     """
-    scores = np.full((len(findings), len(pairs), 2), np.nan)
-    checked = ask_checks(findings, pairs["base"], pairs["intervention"])
-    where = pd.MultiIndex.from_frame(pairs[PAIR])
-    for row, finding in enumerate(findings):
-        judged = None if row in checked else scores_of(run.verdicts, str(finding["id"])).reindex(where)
-        scores[row] = checked[row].T if judged is None else judged[list(ROLES)].to_numpy(dtype=np.float64)
-    return scores
+    keys = pd.MultiIndex.from_frame(pairs[PAIR])
+    return shown_by(findings, pairs["base"], pairs["intervention"], keys, run.verdicts).transpose(0, 2, 1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auto_interventions.runs import PAIR, Run
+from auto_interventions.runs import PAIR, Run, side_by_side
 
 _ITEM = ["statement", "prompt_id", "sample", "text_base", "text_intervention"]
 
@@ -56,8 +56,7 @@ def _items(run: Run) -> pd.DataFrame:
         return pd.DataFrame(columns=[*_ITEM, "cheap_base", "cheap_intervention"])
     statements = {str(finding["id"]): str(finding["statement"]) for finding in run.findings["findings"]}
     items = verdicts.assign(statement=verdicts["hypothesis"].map(statements)).dropna(subset=["statement"])
-    sides = [run.texts[run.texts["model"] == role].set_index(PAIR)["text"] for role in ("base", "intervention")]
-    texts = pd.DataFrame({"text_base": sides[0], "text_intervention": sides[1]})
+    texts = side_by_side(run.texts).add_prefix("text_")
     return items.join(texts, on=PAIR, how="inner").drop_duplicates(_ITEM)
 
 

@@ -15,9 +15,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from auto_interventions.fingerprint import generator
-from auto_interventions.hypotheses import Predicate, ask_checks, known_predicate
-from auto_interventions.records import ROLES, FloatArray, FloatMatrix
-from auto_interventions.report.pairs import scores_of
+from auto_interventions.hypotheses import Predicate, known_predicate
+from auto_interventions.records import ROLES, FloatArray
+from auto_interventions.report.pairs import shown_by
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 from auto_interventions.report.rendering import safe_json
 from auto_interventions.runs import PAIR, Run
@@ -111,18 +111,12 @@ def _rows(texts: pd.DataFrame, keys: pd.DataFrame, most_bytes: int) -> list[tupl
 
 def _shows(held: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair], run: Run) -> list[list[str]]:
     """For each finding and pair who shows it: by its check, or by the verdicts of its judges."""
-    checked = ask_checks(held, *([pair.texts[side][:_SEARCHED] for pair in pairs] for side in (0, 1)))
-    return [_letters(checked[row] if row in checked else _verdicts(str(one["id"]), pairs, run.verdicts)) for row, one in enumerate(held)]
+    base, intervention = ([pair.texts[side][:_SEARCHED] for pair in pairs] for side in (0, 1))
+    keys = pd.MultiIndex.from_tuples([(pair.prompt_id, pair.sample) for pair in pairs], names=PAIR)
+    return [_letters(scores) for scores in shown_by(held, base, intervention, keys, run.verdicts)]
 
 
-def _verdicts(hypothesis: str, pairs: Sequence[_Pair], verdicts: pd.DataFrame) -> FloatArray:
-    """(2, pairs) the judges' scores of one sentence; NaN where nothing was said."""
-    wanted = pd.MultiIndex.from_tuples([(pair.prompt_id, pair.sample) for pair in pairs], names=PAIR)
-    table = scores_of(verdicts, hypothesis).reindex(wanted)
-    return np.stack([table[role].to_numpy(dtype=np.float64) for role in ROLES])
-
-
-def _letters(scores: FloatArray | FloatMatrix) -> list[str]:
+def _letters(scores: FloatArray) -> list[str]:
     base, intervention = scores
     known = ~(np.isnan(base) | np.isnan(intervention))
     who = (base > 0.5) + 2 * (intervention > 0.5)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from auto_interventions.hypotheses import Predicate, known_predicate
-from auto_interventions.records import ROLES
+from auto_interventions.hypotheses import Predicate, ask_checks, known_predicate
+from auto_interventions.records import ROLES, FloatArray
 from auto_interventions.report.beside import reasons
 from auto_interventions.report.plain import Piece, Span, pieces, visible
 from auto_interventions.runs import PAIR
@@ -90,6 +90,32 @@ def scores_of(verdicts: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
         return pd.DataFrame(columns=list(ROLES), index=pd.MultiIndex.from_tuples([], names=PAIR), dtype=np.float64)
     table = own.set_index(PAIR).groupby(level=PAIR).first()
     return pd.DataFrame({role: table[f"strong_{role}"].fillna(table[f"cheap_{role}"]).astype(np.float64) for role in ROLES})
+
+
+def shown_by(
+    findings: Sequence[Mapping[str, Any]], base: Iterable[str], intervention: Iterable[str], keys: pd.MultiIndex, verdicts: pd.DataFrame
+) -> FloatArray:
+    """How well both texts of N pairs fit each finding's sentence.
+
+    Args:
+        findings: H entries of findings.json.
+        base, intervention: N texts each, as far as checks are to look.
+        keys: (prompt id, sample) of the N pairs.
+        verdicts: verdicts.parquet.
+
+    Returns:
+        (H, 2, N) scores of base and intervention in [0, 1]; NaN where nobody judged. A sentence with a check is asked of the texts; of
+        others it is what the judges said (`scores_of`).
+    """
+    scores = np.full((len(findings), 2, len(keys)), np.nan)
+    checked = ask_checks(findings, base, intervention)
+    for row, finding in enumerate(findings):
+        if row in checked:
+            scores[row] = checked[row]
+        else:
+            judged = scores_of(verdicts, str(finding["id"])).reindex(keys)
+            scores[row] = [judged[role].to_numpy(dtype=np.float64) for role in ROLES]
+    return scores
 
 
 def _said(scores: pd.DataFrame | None, prompt_id: str, sample: int) -> dict[str, bool]:

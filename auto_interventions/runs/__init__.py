@@ -2,6 +2,6 @@
 
 from auto_interventions.runs.directory import RunDirectory, check_folder
 from auto_interventions.runs.ledger import Ledger, StageCounts
-from auto_interventions.runs.reading import PAIR, Run, load_run
+from auto_interventions.runs.reading import PAIR, Run, load_run, side_by_side
 
-__all__ = ["PAIR", "Ledger", "Run", "RunDirectory", "StageCounts", "check_folder", "load_run"]
+__all__ = ["PAIR", "Ledger", "Run", "RunDirectory", "StageCounts", "check_folder", "load_run", "side_by_side"]

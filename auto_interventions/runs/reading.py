@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auto_interventions.errors import RunDirectoryError
-from auto_interventions.records import FloatMatrix
+from auto_interventions.records import ROLES, FloatMatrix
 from auto_interventions.runs.directory import RUN_SCHEMA
 
 PAIR = ["prompt_id", "sample"]
@@ -78,6 +78,13 @@ class Run:
                 return np.asarray(arrays["centroids"], dtype=np.float32)
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise RunDirectoryError(f"{path}: is damaged ({error}); start the same audit again to write it anew") from error
+
+
+def side_by_side(texts: pd.DataFrame) -> pd.DataFrame:
+    """Both models' texts, from rows of texts.parquet: columns base and intervention, by `PAIR`, in the order of the base's. A pair that a
+    stopped run holds one side of is left out."""
+    base, intervention = (texts[texts["model"] == role].set_index(PAIR)["text"] for role in ROLES)
+    return base.to_frame("base").join(intervention.rename("intervention")).dropna()
 
 
 def load_run(path: Path) -> Run:
