@@ -125,23 +125,24 @@ def estimate_effect(
     if reach is not None:
         pooled = float(np.clip(pooled, -1, 1))
         rates = _rates_around((rates[0] + rates[1]) / 2, pooled)
+    kinds, effects = _strata(
+        differences,
+        where,
+        stratum_names,
+        pooled,
+        alpha if strata_alpha is None else strata_alpha,
+        planned,
+        None if reach is None else reach[judged],
+    )
     return Effect(
         base_rate=rates[0],
         intervention_rate=rates[1],
         difference=pooled,
         interval=_including(interval, pooled),
         auc=float(0.5 + (weight * signs).mean() / 2),
-        strata=_strata(
-            differences,
-            where,
-            stratum_names,
-            pooled,
-            alpha if strata_alpha is None else strata_alpha,
-            planned,
-            None if reach is None else reach[judged],
-        ),
+        strata=effects,
         prompts=total,
-        strata_judged=len(np.unique(where)),
+        strata_judged=kinds,
     )
 
 
@@ -160,7 +161,8 @@ def _strata(
     alpha: float,
     planned: int | None,
     reach: FloatArray | None,
-) -> tuple[StratumEffect, ...]:
+) -> tuple[int, tuple[StratumEffect, ...]]:
+    """How many strata there are, and the effects in those that stand out most."""
     present = np.unique(strata)
     groups = [differences[strata == stratum] for stratum in present]
     means = np.array([group.mean() for group in groups])
@@ -181,7 +183,7 @@ def _strata(
             interval = mean_within(group, reach[strata == stratum], each, planned=share)
         lo, hi = _including(interval, float(np.clip(group.mean(), -1, 1)))
         effects.append(StratumEffect(names[int(stratum)], float(np.clip(point, lo, hi)), (lo, hi), len(group)))
-    return tuple(effects)
+    return len(present), tuple(effects)
 
 
 def shrink(means: FloatArray, variances: FloatArray, towards: float) -> FloatArray:

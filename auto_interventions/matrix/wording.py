@@ -58,10 +58,10 @@ def detail(matrix: Matrix) -> str:
 def variation(told: Sources) -> str:
     """The shares in a sentence, the largest first; what has next to none is not named."""
     assert told.shares is not None
-    known = sorted(((one.share or 0.0, name) for name, one in told.shares.sources.items() if name != RESIDUAL), reverse=True)
-    parts = [f"{percent(share)} with the {_WORD[name]}" for share, name in known if share >= _NONE]
     if told.shares.variance <= 0:
         return "Their sizes do not vary at all."
+    known = sorted(((one.share or 0.0, name) for name, one in told.shares.sources.items() if name != RESIDUAL), reverse=True)
+    parts = [f"{percent(share)} with the {_WORD[name]}" for share, name in known if share >= _NONE]
     between = _run_part(told.shares.sources["run"].interval)
     return (
         f"Of the variation in their sizes, {join([parts[0].replace(' with', ' goes with', 1), *parts[1:]])}; {between}."

@@ -41,11 +41,11 @@ def build_report(run_directory: Path) -> Path:
         Interrupted: the file cannot be written.
     """
     run = load_run(run_directory)
-    context = _context(run)
+    context, held = _context(run), wording.validated(run.findings)
     page = ""
     for most_pairs, most_bytes in _PLANS:
         fewer = [replace(card, pairs=card.pairs[:most_pairs]) for card in context["cards"]]
-        through = evidence(run, context["texts"], wording.validated(run.findings), most_bytes)
+        through = evidence(run, context["texts"], held, most_bytes)
         page = render("report.html.j2", {**context, "cards": fewer, "evidence": through})
         if len(page.encode()) <= MOST_BYTES:
             break
@@ -61,7 +61,7 @@ def _context(run: Run) -> dict[str, Any]:
     texts = _table(run, "texts")
     labels = {role: one_line(findings.get(role) or run.run.get(role) or role, 60) for role in ROLES}
     verdict = wording.verdict(findings)
-    offered = choices(findings.get("findings") or ())
+    offered, made = choices(findings.get("findings") or ()), sections.made(run)
     return {
         "name": one_line(run.run.get("name", "audit"), 120),
         "labels": labels,
@@ -79,7 +79,7 @@ def _context(run: Run) -> dict[str, Any]:
         "texts": texts,
         "choices": offered,
         "pairs_open": PAIRS_OPEN,
-        "cards": [cards.card(one, texts, labels, alpha, offered, verdicts=run.verdicts, made=sections.made(run)) for one in held],
+        "cards": [cards.card(one, texts, labels, alpha, offered, verdicts=run.verdicts, made=made) for one in held],
         "rejected": cards.rates(wording.rejected(findings), offered),
         "method": method(run, alpha),
         "words": beside.words_of(held),
