@@ -17,8 +17,8 @@ from auto_interventions.comparing.clusters import compare_clusters
 from auto_interventions.comparing.costs import costs_of
 from auto_interventions.comparing.findings import match_findings
 from tests.report.conftest import SCREENS, browser, silent_page
+from tests.report.looking import check_page
 
-from .looking import check_page
 from .test_clusters import blobs
 from .test_findings import TEXTS, content, finding
 

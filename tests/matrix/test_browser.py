@@ -10,9 +10,9 @@ import pytest
 from auto_interventions.diffing import diff_runs, write_diff
 from auto_interventions.matrix import matrix_of, write_matrix
 from auto_interventions.runs import Run
-from tests.comparing.looking import check_page
 from tests.diffing.runs import made_run
 from tests.report.conftest import SCREENS, browser, silent_page
+from tests.report.looking import check_page
 
 __all__ = ["browser"]
 

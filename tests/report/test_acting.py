@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from tests.report.conftest import SCREENS
+from tests.report.looking import is_dark, serious
 from tests.report.making import HOSTILE
 
 pytestmark = pytest.mark.browser
-SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture
@@ -161,23 +160,19 @@ def test_the_theme_follows_the_system_until_one_is_chosen(browser: Any, reports:
     page = context.new_page()
     page.goto(reports["null"].as_uri())
 
-    def is_dark() -> bool:
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return sum(int(part) for part in ground[4:-1].split(",")) < 200
-
-    assert is_dark()
+    assert is_dark(page)
     page.emulate_media(color_scheme="light")
-    assert not is_dark()
+    assert not is_dark(page)
     assert page.inner_text("#theme") == "Dark theme"
     page.click("#theme")
-    assert is_dark()
+    assert is_dark(page)
     assert page.inner_text("#theme") == "Light theme"
     page.reload()
-    assert is_dark()
+    assert is_dark(page)
     page.click("#theme")
-    assert not is_dark()
+    assert not is_dark(page)
     page.emulate_media(color_scheme="dark")
-    assert is_dark()
+    assert is_dark(page)
     context.close()
 
 
@@ -232,7 +227,5 @@ def test_axe_finds_nothing_serious(browser: Any, reports: dict[str, Path], kind:
     page.keyboard.press("j")
     page.keyboard.press("a")
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    found = Axe().run(page).response["violations"]
-    told = [(one["id"], one["impact"], [node["html"][:160] for node in one["nodes"][:3]]) for one in found]
-    assert [one for one in told if one[1] in SERIOUS] == []
+    assert serious(page) == []
     context.close()

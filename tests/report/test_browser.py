@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.report.conftest import SCREENS, silent_page
+from tests.report.looking import is_dark
 
 pytestmark = pytest.mark.browser
 
@@ -22,8 +23,7 @@ def test_quiet_still_and_within_the_screen(browser: Any, reports: dict[str, Path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         narrow = "[...document.querySelectorAll('th')].filter(one => one.textContent && one.offsetWidth && one.offsetWidth < 30)"
         assert page.evaluate(f"{narrow}.map(one => one.textContent)") == []
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) == ("dark" in screen)
+        assert is_dark(page) == ("dark" in screen)
 
 
 def test_the_policy_stops_what_escaping_would_have_missed(browser: Any, reports: dict[str, Path], tmp_path: Path) -> None:
