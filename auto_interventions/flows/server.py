@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -88,11 +89,24 @@ class TemporaryServer:
                 self._process.kill()
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+def free_port(first: int = 22_000, last: int = 31_999) -> int:
+    """A port of 127.0.0.1 that nobody uses, from a range that Linux and macOS never give to outgoing connections.
+
+    Ports that the system chooses come from that of outgoing connections: one of those may take the port before the server listens on it.
+    """
+    ports = random.sample(range(first, last + 1), 100)
+    return next(port for port in ports if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of an earlier server do not hinder
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def comes_up(url: str, process: subprocess.Popen[bytes]) -> bool:

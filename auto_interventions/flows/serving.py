@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -20,7 +19,7 @@ from auto_interventions.errors import Interrupted
 from auto_interventions.flows.bootstrap import automate
 from auto_interventions.flows.deploying import described, entries, find_prefect_file, load, schedules_of
 from auto_interventions.flows.pages import Pages
-from auto_interventions.flows.server import SETTINGS, comes_up, free_port
+from auto_interventions.flows.server import SETTINGS, comes_up, free_port, is_free
 from auto_interventions.flows.showing import REPORTS_URL
 
 DEPLOYMENT = "laptop"
@@ -125,7 +124,7 @@ def named_or_started() -> Generator[str]:
         NamedServer(named).wait()
         yield named
         return
-    port = PORT if _free(PORT) else free_port()
+    port = PORT if is_free(PORT) else free_port()
     url = f"http://127.0.0.1:{port}/api"
     process = _start(port)
     os.environ["PREFECT_API_URL"] = url
@@ -150,8 +149,3 @@ def _start(port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     # In a session of its own: Ctrl-C reaches this process only, which lets the flow runs end before their server.
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from auto_interventions.cli import main
+from auto_interventions.flows.server import free_port
 from auto_interventions.runs import Ledger
 from auto_interventions.stores import open_store
 from auto_interventions.stores.upkeep import record_run
 
-from ..redis_server import RedisServer, Starter, free_port
+from ..redis_server import RedisServer, Starter
 from ..stores.test_upkeep import ENCODER, VECTORS, content, filled
 
 Command = Callable[..., tuple[int, str, str]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from auto_interventions.flows.server import SETTINGS
+from auto_interventions.flows.server import SETTINGS, free_port
 
 COMMAND = Path(sys.executable).with_name("auto-interventions")
 
@@ -48,9 +47,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 @contextmanager
 def started_server(tmp_path: Path) -> Generator[str]:
     """The API of a server as a user starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     url = f"http://127.0.0.1:{port}/api"
     environment = {**environment_of(tmp_path, None), **SETTINGS, "PREFECT_HOME": str(tmp_path / "prefect-of-server")}
     environment["PREFECT_UI_API_URL"] = url  # else its pages ask port 4200

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 import pytest
 
 from auto_interventions.errors import Interrupted
+from auto_interventions.flows.server import free_port
 from auto_interventions.locations import RedisAddress
 from auto_interventions.stores import Store, open_store
 from auto_interventions.stores.redis import RedisStore
-from tests.redis_server import RedisServer, Starter, cluster_of, free_port, servers_found
+from tests.redis_server import RedisServer, Starter, cluster_of, servers_found
 from tests.stores.places import ALONE
 
 pytestmark = pytest.mark.skipif(not ALONE, reason="no redis-server here")

@@ -15,8 +15,9 @@ import pytest
 import trustme
 
 from auto_interventions.errors import BadInput, Interrupted
+from auto_interventions.flows.server import free_port
 from auto_interventions.stores import open_store
-from tests.redis_server import RedisServer, free_port, servers_found
+from tests.redis_server import RedisServer, servers_found
 from tests.stores.places import ALONE
 
 
