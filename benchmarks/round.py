@@ -2,8 +2,9 @@
 
 An audit with as many strata, clusters and dimensions as asked for, on synthetic stories and synthetic vectors, one in ten strata with a
 planted word. Rounds of `--texts` new texts each; the table shows the first, the second (one round's texts before it) and the last, seconds
-of CPU and of the clock. A tiny audit before loads what a process loads once (scikit-learn, the identifier of languages). "features" (reading words and format off new texts, for bets and for suggestions) is
-shown apart: it belongs to a text, is done once, and costs a fraction of generating or embedding it.
+of CPU and of the clock. A tiny audit before loads what a process loads once (scikit-learn, the identifier of languages). "features"
+(reading words and format off new texts, for bets and for suggestions) is shown apart: it belongs to a text, is done once, and costs a
+fraction of generating or embedding it.
 
     .venv/bin/python benchmarks/round.py
 """

@@ -5,10 +5,12 @@ in the strata where undecided sentences gain most: they carry evidence. Any rule
 under the null the two texts of a pair are exchangeable at whatever prompt.
 
 Votes.  In stratum s sentence h has paid payoffs with mean m and second moment v (explored and confirmed pairs together, shrunk towards all
-strata as far as chance explains their scatter, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs = λm
-− λ²v/2, λ = min(1, m/v) nats a pair there. A sentence votes for the strata in proportion to their prompts × G². Votes are weighed by
-(share of the error budget) × (nats a pair) / (nats still needed): pairs go where decisions are cheapest. Sentences that the pairs left
-could not decide do not vote. If the vote is hardly better than looking everywhere (`WORTH`), nothing is focused.
+strata as far as chance explains their scatter, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs
+(`betting.best_growth`) nats a pair there. A sentence votes for the strata in proportion to their prompts × G². Votes are weighed by belief
+× (nats a pair) / (nats still needed): pairs go where decisions are cheapest. Belief is what exploring showed, less what the best of so
+many candidates shows by chance, and what confirming has shown since (`beliefs_of`): else the luckiest sentence of exploring would keep its
+vote however it fares on fresh pairs. Sentences that the pairs left could not decide do not vote. If the vote is hardly better than looking
+everywhere (`WORTH`), nothing is focused.
 
 Starting capital.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and
 where on the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang &
@@ -16,20 +18,24 @@ Ramdas 2022)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from auto_interventions.exploring.divergence import doubt
 from auto_interventions.fingerprint import generator
-from auto_interventions.inference.betting import betting_grid
+from auto_interventions.inference.betting import best_growth, betting_grid
 from auto_interventions.records import FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
 _HOPE = 0.5  # of the nats that are needed must be within reach
+_SUREST = 50.0  # nats
 _EVEN = 0.3  # of the error budget is shared evenly, whatever exploring showed
-_CANDIDATES = 1000.0  # sentences that a proposal had to beat
+_CANDIDATES = 1000.0  # words and phrases that a proposal had to beat
+_FORM_CANDIDATES = 60.0  # measures of form, of which there are no more
+_FORM = ("format", "refusal", "language")  # sources of sentences about form
 _READ_CANDIDATES = 20.0  # where a language model proposed it
 _REVERSED = 0.15  # of the capital bets against the direction that exploring showed
 _FORWARD_EVEN = 0.4
@@ -37,11 +43,13 @@ _KERNEL = 0.2
 
 
 def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
-    """(H,) shares of the error budget by what exploring showed: in part even, the rest in proportion to min(1, exp(evidence) / 1000).
+    """(H,) shares of the error budget by what exploring showed: in part even, the rest in proportion to the odds min(1, exp(evidence) / K).
+
+    K is how many candidates a proposal had to beat: 1000 words and phrases, but 60 measures of form.
 
     Where some sentences have a check and others need a language model, each kind gets half: lexical ones were counted on all explored
-    pairs, the others judged on a few, and must not starve beside them. The others' rest goes by min(1, exp(evidence) / 20), few as they
-    are, and the user's own count fully.
+    pairs, the others judged on a few, and must not starve beside them. The others' rest goes by K = 20, few as they are, and the user's
+    own count fully.
 
     >>> from dataclasses import replace
     >>> plain = Hypothesis("a", {}, "base", "lexical", 0)
@@ -52,16 +60,31 @@ def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
     array([0.5 , 0.06, 0.14, 0.3 ])
     """
     by_model = np.array([hypothesis.check is None for hypothesis in hypotheses], dtype=np.bool_)
-    evidence = np.array([min(hypothesis.evidence, 50.0) for hypothesis in hypotheses])
-    own = np.array([hypothesis.source == "own" for hypothesis in hypotheses], dtype=np.bool_)
-    odds = np.minimum(1.0, np.exp(evidence) / np.where(by_model, _READ_CANDIDATES, _CANDIDATES))
-    odds[by_model & own] = 1.0
+    odds = np.exp(_log_odds(hypotheses))
     shares = np.zeros(len(hypotheses))
     kinds = [kind for kind in (~by_model, by_model) if kind.any()]
     for kind in kinds:
         held = _EVEN / int(kind.sum()) + (1 - _EVEN) * odds[kind] / max(odds[kind].sum(), 1e-300)
         shares[kind] = held / len(kinds)
     return shares
+
+
+def beliefs_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray) -> FloatArray:
+    """(H,) in (0, 1]: the odds that exploring left each sentence × the e-value (log_e, (H,)) that confirming gave it since."""
+    return np.exp(np.clip(_log_odds(hypotheses) + log_e, -_SUREST, 0.0))
+
+
+def _log_odds(hypotheses: Sequence[Hypothesis]) -> FloatArray:
+    """(H,) ≤ 0: the evidence of exploring less what the best of so many candidates would have by chance; 0 for the user's own where no
+    evidence could be counted."""
+    kinds = (_log_candidates(hypothesis) for hypothesis in hypotheses)
+    return np.array([min(0.0, hypothesis.evidence - chosen) for hypothesis, chosen in zip(hypotheses, kinds, strict=True)])
+
+
+def _log_candidates(hypothesis: Hypothesis) -> float:
+    if hypothesis.check is None:
+        return -math.inf if hypothesis.source == "own" else math.log(_READ_CANDIDATES)
+    return math.log(_FORM_CANDIDATES if hypothesis.source in _FORM else _CANDIDATES)
 
 
 def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:
@@ -85,7 +108,7 @@ def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> F
 
 
 def focus_of(
-    seen: FloatArray, sizes: FloatArray, needed: FloatArray, shares: FloatArray, pairs_left: int, seed: tuple[int, int]
+    seen: FloatArray, sizes: FloatArray, needed: FloatArray, beliefs: FloatArray, pairs_left: int, seed: tuple[int, int]
 ) -> FloatArray | None:
     """(S,) how focused pairs should be spread over the strata; None if focusing would not pay.
 
@@ -93,7 +116,7 @@ def focus_of(
         seen: (H, S, 3) number, sum and sum of squares of each sentence's payoffs in each stratum.
         sizes: (S,) prompts of the pool in each stratum.
         needed: (H,) nats that each sentence still needs; ≤ 0 = decided.
-        shares: (H,) of the error budget.
+        beliefs: (H,) see `beliefs_of`.
         pairs_left: pairs that the budget still allows.
         seed: of the Thompson draws.
     """
@@ -102,10 +125,10 @@ def focus_of(
     undecided = (needed > 0) & (gains.max(axis=1, initial=0.0) * pairs_left >= _HOPE * needed)
     if not undecided.any():
         return None
-    gains, needed, shares = gains[undecided], needed[undecided], shares[undecided]
+    gains, needed, beliefs = gains[undecided], needed[undecided], beliefs[undecided]
     votes = population * gains**2
     votes /= votes.sum(axis=1, keepdims=True)
-    weight = shares * (votes * gains).sum(axis=1) / needed
+    weight = beliefs * (votes * gains).sum(axis=1) / needed
     weight /= weight.sum()
     focus = np.asarray(weight @ votes, dtype=np.float64)
     return focus if weight @ (gains @ focus) > WORTH * (weight @ (gains @ population)) else None
@@ -123,5 +146,4 @@ def _gains(seen: FloatArray, seed: tuple[int, int]) -> FloatArray:
     seconds = (seen[..., 2] + prior * second[:, None]) / weight
     draws = generator("confirm focus", *seed).standard_normal(means.shape)
     means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
-    stakes = np.minimum(1.0, means / seconds)
-    return np.maximum(stakes * means - stakes**2 * seconds / 2, 1e-9)
+    return np.maximum(best_growth(means, seconds), 1e-9)

@@ -26,7 +26,7 @@ import numpy as np
 
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.evidence import nats_needed, pairs_needed
-from auto_interventions.confirming.focus import FOCUSED, focus_of
+from auto_interventions.confirming.focus import FOCUSED, beliefs_of, focus_of
 from auto_interventions.confirming.standing import AT_LEAST, SPARE, checks_decided, is_open
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.pool import apportion
@@ -174,7 +174,8 @@ def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config:
         return None
     needed = nats_needed(state, explored, config.inference.alpha)
     needed = np.where(state.by_model & ~is_open(state, explored, config), 0.0, needed)  # settled ones do not vote
-    return focus_of(state.seen, _sizes(plan, state), needed, state.shares, spare, (config.sampling.seed, state.rounds))
+    beliefs = beliefs_of(state.hypotheses, state.log_e)
+    return focus_of(state.seen, _sizes(plan, state), needed, beliefs, spare, (config.sampling.seed, state.rounds))
 
 
 def _within_reach(state: ConfirmState, explored: RoundState, config: AuditConfig, left: int) -> bool:

@@ -24,7 +24,7 @@ from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.evidence import validated
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.state import RoundState
-from auto_interventions.inference.betting import FRACTIONS
+from auto_interventions.inference.betting import best_growth
 from auto_interventions.records import BoolArray, FloatArray, IntArray
 
 Standing = Literal["open", "validated", "small", "hopeless", "capped"]
@@ -63,17 +63,6 @@ def is_open(state: ConfirmState, explored: RoundState, config: AuditConfig) -> B
     return state.by_model & np.array([one == "open" for one in stands] or [False] * len(state.hypotheses), dtype=np.bool_)
 
 
-def best_growth(mean: FloatArray, second: FloatArray) -> FloatArray:
-    """Nats a pair of the best bettor on payoffs −1, 0, 1 with this mean ≥ 0 and second moment.
-
-    >>> best_growth(np.array([0.0, 0.3, 1.0]), np.array([0.5, 0.5, 1.0])).round(2)
-    array([0.  , 0.1 , 0.68])
-    """
-    second = np.clip(second, np.maximum(mean, 1e-9), 1.0)
-    won, lost = ((second + sign * mean)[..., None] / 2 for sign in (1.0, -1.0))
-    return np.maximum((won * np.log1p(FRACTIONS) + lost * np.log1p(-FRACTIONS)).max(axis=-1), 0.0)
-
-
 def hoped_for(sums: FloatArray, errors: float) -> FloatArray:
     """(…) nats a pair if the mean payoff is `errors` standard errors further from 0 than it looks.
 
@@ -82,7 +71,7 @@ def hoped_for(sums: FloatArray, errors: float) -> FloatArray:
     count, total, squares = np.moveaxis(sums, -1, 0)
     second = np.minimum((squares + _DOUBT / 2) / (count + _DOUBT), 1.0)
     mean = np.abs(total) / np.maximum(count, 1.0) + errors * np.sqrt(second / np.maximum(count, 1.0))
-    return best_growth(np.minimum(mean, 1.0), second)
+    return best_growth(mean, second)
 
 
 def checks_decided(state: ConfirmState, explored: RoundState, config: AuditConfig) -> bool:

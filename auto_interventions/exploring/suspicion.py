@@ -1,7 +1,7 @@
 """Suspicion: which strata would soonest decide about the checks that the explored pairs suggest.
 
 Each suggested check is an arm in each stratum where it has paid so far: payoffs of mean m, second moment v, shrunk towards all strata as
-far as chance explains their scatter (`divergence.doubt`); a bettor would gain G = λm − λ²v/2, λ = min(1, m/v), nats a pair there. Means are
+far as chance explains their scatter (`divergence.doubt`); a bettor would gain G (`betting.best_growth`) nats a pair there. Means are
 drawn from their approximate posteriors, the best arm of each draw gets a vote, and pairs are spread by the votes: Thompson sampling
 (1933; Russo & Van Roy 2018), a batch at a time. So a word that came up three times, each time in the same stratum, is looked for there
 until it stands out or is refuted; one that came up three times in three places is not.
@@ -16,6 +16,7 @@ import numpy as np
 
 from auto_interventions.exploring.divergence import doubt
 from auto_interventions.fingerprint import generator
+from auto_interventions.inference.betting import best_growth
 from auto_interventions.records import FloatArray, IntArray
 
 DRAWS = 64
@@ -53,12 +54,7 @@ def _votes(seen: FloatArray, forward: FloatArray, sizes: FloatArray, seed: tuple
     means = (forward[check] * arms[:, 1] + prior * mean[check]) / weight
     seconds = (arms[:, 2] + prior * second[check]) / weight
     draws = generator("suspicion", *seed).standard_normal((DRAWS, len(check)))
-    gains = _gain(np.maximum(means + draws * np.sqrt(seconds / weight), 0.0), seconds)
+    gains = best_growth(np.maximum(means + draws * np.sqrt(seconds / weight), 0.0), seconds)
     best = gains.argmax(axis=1)
-    worth = gains[np.arange(DRAWS), best] > CONCENTRATED * _gain(mean, second)[check[best]]
+    worth = gains[np.arange(DRAWS), best] > CONCENTRATED * best_growth(mean, second)[check[best]]
     return np.bincount(stratum[best[worth]], minlength=seen.shape[1]).astype(np.float64)
-
-
-def _gain(mean: FloatArray, second: FloatArray) -> FloatArray:
-    stake = np.minimum(1.0, mean / second)
-    return stake * mean - stake**2 * second / 2

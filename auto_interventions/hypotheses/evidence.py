@@ -109,7 +109,9 @@ def _growth(total: FloatArray, squares: FloatArray, leaning: FloatArray) -> tupl
     """
     # One pair's worth of doubt in the stake, so that three lucky texts are not taken for a law.
     stake = np.minimum(1.0, np.abs(total) / (squares + 1))
-    growth = stake * np.abs(total) - stake**2 * squares / 2
+    won, lost = (squares + np.abs(total)) / 2, (squares - np.abs(total)) / 2  # marks are 0 or 1, payoffs −1, 0 or 1
+    # Rounded: vectorised logarithms differ in the last bit by where in the array a number stands, and equal evidence has to tie.
+    growth = np.round(won * np.log1p(stake) + lost * np.log1p(-stake), 9)
     return np.minimum(growth, _A_PROMPT * np.maximum(np.sign(total) * leaning, 0.0)), total
 
 

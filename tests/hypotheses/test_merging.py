@@ -27,7 +27,7 @@ def test_evidence_is_what_a_bettor_would_have_made() -> None:
     marks[100 + 10 : 100 + 40] = 1
     evidence = design.evidence(csr_matrix(marks))
     stake = 20 / 41
-    assert evidence.growth[0] == pytest.approx(stake * 20 - stake**2 * 40 / 2)
+    assert evidence.growth[0] == pytest.approx(30 * np.log1p(stake) + 10 * np.log1p(-stake))
     assert (evidence.base[0], evidence.intervention[0], evidence.direction[0]) == (0.1, 0.3, 1.0)
 
 
