@@ -69,15 +69,22 @@ def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tupl
     kept: list[int] = []
     lengths = np.array([len(words) for words in grams.words], dtype=np.int64)
     for length, quota in enumerate(_KEPT, start=1):
-        columns = np.flatnonzero(lengths == length)
-        order = columns[np.lexsort((columns, -scores[columns].round(9)))]
-        kept += order[:quota].tolist()
+        kept += _best(np.flatnonzero(lengths == length), scores.round(9), grams.words, quota)
     columns = grams.marks.tocsc()
     phrases = [(as_phrase(list(grams.words[column])),) for column in kept]
     families = _families(grams, kept, signs)
     marks = [columns[:, kept], *(csr_matrix(columns[:, family].max(axis=1)) for family in families)]
     candidates = phrases + [tuple(grams.words[column][0] for column in family) for family in families]
     return candidates, csr_matrix(hstack(marks)), len(grams.words)
+
+
+def _best(columns: IntArray, scores: FloatArray, words: Sequence[tuple[str, ...]], quota: int) -> list[int]:
+    """The `quota` columns with the highest scores; ties by the alphabet, and not by which text came first."""
+    own = scores[columns]
+    if len(columns) > quota:
+        columns = columns[own >= np.partition(own, len(own) - quota)[len(own) - quota]]
+    ranked = sorted((-float(scores[column]), words[column], column) for column in columns.tolist())
+    return [column for _, _, column in ranked[:quota]]
 
 
 def _families(grams: Grams, kept: Sequence[int], signs: FloatArray) -> list[list[int]]:
