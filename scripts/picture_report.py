@@ -46,7 +46,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write(f"{__doc__}\n")
         return 2
-    report = build_report(Path(sys.argv[1]))
+    report = build_report(Path(sys.argv[1]).resolve())
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
