@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation, validated
-from auto_interventions.confirming.focus import focus_of, shares_of, starting_wealth
+from auto_interventions.confirming.focus import beliefs_of, focus_of, shares_of, starting_wealth
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import log_e_values
 
@@ -95,6 +95,34 @@ def test_shares_add_up_and_favour_what_exploring_showed() -> None:
     assert shares.min() >= 0.3 / 4
     np.testing.assert_allclose(shares_of(hypotheses(5)), 0.2)
     assert shares_of([]).shape == (0,)
+
+
+def test_a_measure_of_form_pays_for_fewer_rivals() -> None:
+    word, measure = (replace(hypotheses(1)[0], statement=name, source=name, evidence=5.0) for name in ("lexical", "format"))
+    assert shares_of([word, measure])[1] > 3 * shares_of([word, measure])[0]
+    sure = [replace(one, evidence=12.0) for one in (word, measure)]
+    np.testing.assert_allclose(shares_of(sure), 0.5)
+
+
+def test_belief_is_the_odds_of_exploring_times_the_evidence_since() -> None:
+    lucky, modest = (replace(hypotheses(1)[0], statement=name, evidence=nats) for name, nats in (("lucky", 6.0), ("modest", 3.0)))
+    own = replace(lucky, statement="mine", source="own", check=None, evidence=0.0)
+    before, after = (beliefs_of([lucky, modest, own], np.array(log_e)) for log_e in ((0.0, 0.0, 0.0), (-3.0, 4.0, -1.0)))
+    np.testing.assert_allclose(before, [np.exp(6) / 1000, np.exp(3) / 1000, 1.0])
+    np.testing.assert_allclose(after, [np.exp(3) / 1000, 1.0, np.exp(-1)], rtol=0.1)
+    assert beliefs_of([lucky], np.array([-1e9]))[0] > 0
+    assert beliefs_of([], np.zeros(0)).shape == (0,)
+
+
+def test_the_luckiest_of_exploring_loses_its_vote_as_fresh_pairs_disown_it() -> None:
+    seen = np.tile(np.array([20.0, 0.0, 0.1]), (2, 10, 1))
+    seen[0, 0] = seen[1, 9] = [20.0, 5.0, 5.0]  # one sentence has paid in the first stratum alone, the other in the last
+    sizes, needed = np.full(10, 5.0), np.array([6.0, 6.0])
+    for beliefs, where in (([0.4, 0.02], 0), ([0.02, 0.4], 9)):
+        votes = [focus_of(seen, sizes, needed, np.array(beliefs), 500, (0, seed)) for seed in range(20)]
+        told = [vote[where] for vote in votes if vote is not None]
+        assert len(told) > 10
+        assert np.mean(told) > 0.6
 
 
 def test_starting_capital_is_one_whatever_was_explored() -> None:

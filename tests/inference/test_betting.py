@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference import Wealth, bet_grouped, bet_many, betting_grid, log_e_values, start_log_wealth
-from auto_interventions.inference.betting import log_growth
+from auto_interventions.inference.betting import best_growth, log_growth
 
 # Payoffs that are symmetric around 0, as swapping the texts of a pair makes them; from a rare sign to a full coin.
 NULLS = {
@@ -143,3 +143,16 @@ def test_a_prior_that_is_none(prior: np.ndarray, what: str) -> None:
         start_log_wealth(1, False, prior)
     with pytest.raises(ValueError, match="above 0"):
         start_log_wealth(1, False, np.full((1, 6), np.nan))
+
+
+@pytest.mark.parametrize(("mean", "second"), [(0.0, 0.4), (0.02, 0.02), (0.1, 0.3), (0.3, 0.5), (0.7, 0.9)])
+def test_the_best_bettor_grows_as_the_best_stake_does(mean: float, second: float) -> None:
+    stakes = np.linspace(0, 1, 20_001)[:-1]
+    won, lost = (second + mean) / 2, (second - mean) / 2
+    best = (won * np.log1p(stakes) + lost * np.log1p(-stakes)).max()
+    assert best_growth(np.array(mean), np.array(second)) == pytest.approx(best, abs=2e-6 + 1e-4 * mean)
+
+
+def test_where_nothing_was_ever_paid_nothing_is_promised() -> None:
+    grown = best_growth(np.array([0.5, 0.5, 0.0]), np.array([0.0, 1e-6, 0.0]))
+    np.testing.assert_allclose(grown, [0.0, np.log(2) * 1e-6, 0.0], atol=1e-12)
