@@ -31,7 +31,7 @@ from auto_interventions.records import FloatArray, Hypothesis
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
 _HOPE = 0.5  # of the nats that are needed must be within reach
-_SUREST = 50.0  # nats
+_UNBELIEVED = 50.0  # nats: less belief than this underflows
 _EVEN = 0.3  # of the error budget is shared evenly, whatever exploring showed
 _CANDIDATES = 1000.0  # words and phrases that a proposal had to beat
 _FORM_CANDIDATES = 60.0  # measures of form, of which there are no more
@@ -71,7 +71,7 @@ def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
 
 def beliefs_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray) -> FloatArray:
     """(H,) in (0, 1]: the odds that exploring left each sentence × the e-value (log_e, (H,)) that confirming gave it since."""
-    return np.exp(np.clip(_log_odds(hypotheses) + log_e, -_SUREST, 0.0))
+    return np.exp(np.clip(_log_odds(hypotheses) + log_e, -_UNBELIEVED, 0.0))
 
 
 def _log_odds(hypotheses: Sequence[Hypothesis]) -> FloatArray:

@@ -70,8 +70,8 @@ def hoped_for(sums: FloatArray, errors: float) -> FloatArray:
     """
     count, total, squares = np.moveaxis(sums, -1, 0)
     second = np.minimum((squares + _DOUBT / 2) / (count + _DOUBT), 1.0)
-    mean = np.abs(total) / np.maximum(count, 1.0) + errors * np.sqrt(second / np.maximum(count, 1.0))
-    return best_growth(mean, second)
+    mean = np.minimum(np.abs(total) / np.maximum(count, 1.0) + errors * np.sqrt(second / np.maximum(count, 1.0)), 1.0)
+    return best_growth(mean, np.maximum(second, mean))  # who hopes for a larger mean hopes for more pairs that pay
 
 
 def checks_decided(state: ConfirmState, explored: RoundState, config: AuditConfig) -> bool:
