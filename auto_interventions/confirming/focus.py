@@ -69,9 +69,18 @@ def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
     return shares
 
 
-def beliefs_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray) -> FloatArray:
-    """(H,) in (0, 1]: the odds that exploring left each sentence × the e-value (log_e, (H,)) that confirming gave it since."""
-    return np.exp(np.clip(_log_odds(hypotheses) + log_e, -_UNBELIEVED, 0.0))
+def beliefs_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray, shares: FloatArray) -> FloatArray:
+    """(H,) how much the votes weigh, adding up to 1.
+
+    Sentences with a check together as much as their `shares` (H,), among them by the odds that exploring left them × the e-value (log_e,
+    (H,)) that confirming gave them since. Those that language models judge by their shares: of few verdicts, and a cheap judge's, too many
+    would be disowned by the first.
+    """
+    beliefs = shares.copy()
+    checks = np.array([hypothesis.check is not None for hypothesis in hypotheses], dtype=np.bool_)
+    believed = np.exp(np.clip(_log_odds(hypotheses) + log_e, -_UNBELIEVED, 0.0))[checks]
+    beliefs[checks] = shares[checks].sum() * believed / max(float(believed.sum()), 1e-300)
+    return beliefs
 
 
 def _log_odds(hypotheses: Sequence[Hypothesis]) -> FloatArray:

@@ -107,11 +107,15 @@ def test_a_measure_of_form_pays_for_fewer_rivals() -> None:
 def test_belief_is_the_odds_of_exploring_times_the_evidence_since() -> None:
     lucky, modest = (replace(hypotheses(1)[0], statement=name, evidence=nats) for name, nats in (("lucky", 6.0), ("modest", 3.0)))
     own = replace(lucky, statement="mine", source="own", check=None, evidence=0.0)
-    before, after = (beliefs_of([lucky, modest, own], np.array(log_e)) for log_e in ((0.0, 0.0, 0.0), (-3.0, 4.0, -1.0)))
-    np.testing.assert_allclose(before, [np.exp(6) / 1000, np.exp(3) / 1000, 1.0])
-    np.testing.assert_allclose(after, [np.exp(3) / 1000, 1.0, np.exp(-1)], rtol=0.1)
-    assert beliefs_of([lucky], np.array([-1e9]))[0] > 0
-    assert beliefs_of([], np.zeros(0)).shape == (0,)
+    shares = np.array([0.4, 0.2, 0.4])
+    before, after = (beliefs_of([lucky, modest, own], np.array(log_e), shares) for log_e in ((0.0, 0.0, 0.0), (-3.0, 4.0, -1.0)))
+    assert before[0] / before[1] == pytest.approx(np.exp(3))
+    assert after[1] / after[0] == pytest.approx(1000 / np.exp(3), rel=0.1), "the odds are at most even"
+    for beliefs in (before, after):
+        assert beliefs[2] == 0.4, "no check: by its share, whatever few verdicts say"
+        assert beliefs.sum() == pytest.approx(1.0)
+    assert beliefs_of([lucky], np.array([-1e9]), np.ones(1))[0] == 1.0
+    assert beliefs_of([], np.zeros(0), np.zeros(0)).shape == (0,)
 
 
 def test_the_luckiest_of_exploring_loses_its_vote_as_fresh_pairs_disown_it() -> None:

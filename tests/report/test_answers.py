@@ -82,12 +82,12 @@ def test_the_documented_quotation_is_one() -> None:
     split = [{**stratum(str(number), 0.38), "prompts": 100} for number in range(8)]
     moral = finding(
         statement="mentions “moral”",
-        log_e=math.log(1.8e100),
-        base_rate=0.018,
-        intervention_rate=0.40,
-        difference=0.38,
-        interval=[0.34, 0.45],
-        pairs=998,
+        log_e=math.log(1.4e101),
+        base_rate=0.019,
+        intervention_rate=0.39,
+        difference=0.37,
+        interval=[0.33, 0.44],
+        pairs=1000,
         strata=split,
     )
     labels = {"base": "story-teller", "intervention": "story-teller, changed"}
