@@ -79,7 +79,7 @@ def test_the_documented_quotation_is_one() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reading-a-report.md").read_text(encoding="utf-8")
     shown = re.search(r"^> (The intervention more often mentions “moral”: .*\.)$", page, flags=re.MULTILINE)
     assert shown
-    split = [{**stratum(str(number), 0.38), "prompts": 100} for number in range(8)]
+    split = [{**stratum(str(number), 0.38), "prompts": 97 + number % 2} for number in range(8)]
     moral = finding(
         statement="mentions “moral”",
         log_e=math.log(1.4e101),
