@@ -6,11 +6,11 @@ under the null the two texts of a pair are exchangeable at whatever prompt.
 
 Votes.  In stratum s sentence h has paid payoffs with mean m and second moment v (explored and confirmed pairs together, shrunk towards all
 strata as far as chance explains their scatter, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs
-(`betting.best_growth`) nats a pair there. A sentence votes for the strata in proportion to their prompts × G². Votes are weighed by belief
-× (nats a pair) / (nats still needed): pairs go where decisions are cheapest. Belief is what exploring showed, less what the best of so
-many candidates shows by chance, and what confirming has shown since (`beliefs_of`): else the luckiest sentence of exploring would keep its
-vote however it fares on fresh pairs. Sentences that the pairs left could not decide do not vote. If the vote is hardly better than looking
-everywhere (`WORTH`), nothing is focused.
+(`betting.best_growth`; where verdicts are graded λm − λ²v/2, λ = min(1, m/v)) nats a pair there. A sentence votes for the strata in
+proportion to their prompts × G². Votes are weighed by belief × (nats a pair) / (nats still needed): pairs go where decisions are cheapest.
+Belief is what exploring showed, less what the best of so many candidates shows by chance, and what confirming has shown since
+(`beliefs_of`): else the luckiest sentence of exploring would keep its vote however it fares on fresh pairs. Sentences that the pairs left
+could not decide do not vote. If the vote is hardly better than looking everywhere (`WORTH`), nothing is focused.
 
 Starting capital.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and
 where on the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang &
@@ -26,7 +26,7 @@ import numpy as np
 from auto_interventions.exploring.divergence import doubt
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import best_growth, betting_grid
-from auto_interventions.records import FloatArray, Hypothesis
+from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
@@ -117,7 +117,13 @@ def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> F
 
 
 def focus_of(
-    seen: FloatArray, sizes: FloatArray, needed: FloatArray, beliefs: FloatArray, pairs_left: int, seed: tuple[int, int]
+    seen: FloatArray,
+    sizes: FloatArray,
+    needed: FloatArray,
+    beliefs: FloatArray,
+    pairs_left: int,
+    seed: tuple[int, int],
+    graded: BoolArray | None = None,
 ) -> FloatArray | None:
     """(S,) how focused pairs should be spread over the strata; None if focusing would not pay.
 
@@ -128,9 +134,10 @@ def focus_of(
         beliefs: (H,) see `beliefs_of`.
         pairs_left: pairs that the budget still allows.
         seed: of the Thompson draws.
+        graded: (H,) whose payoffs lie anywhere in [−1, 1], as language models judge; None: none.
     """
     population = sizes / sizes.sum()
-    gains = _gains(seen, seed)
+    gains = _gains(seen, seed, np.zeros(len(seen), dtype=np.bool_) if graded is None else graded)
     undecided = (needed > 0) & (gains.max(axis=1, initial=0.0) * pairs_left >= _HOPE * needed)
     if not undecided.any():
         return None
@@ -143,7 +150,7 @@ def focus_of(
     return focus if weight @ (gains @ focus) > WORTH * (weight @ (gains @ population)) else None
 
 
-def _gains(seen: FloatArray, seed: tuple[int, int]) -> FloatArray:
+def _gains(seen: FloatArray, seed: tuple[int, int], graded: BoolArray) -> FloatArray:
     """(H, S) nats a pair that a Thompson draw promises each sentence in each stratum, in the direction that it leans to."""
     whole = seen.sum(axis=1)  # (H, 3)
     count = np.maximum(whole[:, 0], 1.0)
@@ -155,4 +162,6 @@ def _gains(seen: FloatArray, seed: tuple[int, int]) -> FloatArray:
     seconds = (seen[..., 2] + prior * second[:, None]) / weight
     draws = generator("confirm focus", *seed).standard_normal(means.shape)
     means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
-    return np.maximum(best_growth(means, seconds), 1e-9)
+    stakes = np.minimum(1.0, means / seconds)
+    approximate = stakes * means - stakes**2 * seconds / 2
+    return np.maximum(np.where(graded[:, None], approximate, best_growth(means, seconds)), 1e-9)
