@@ -6,7 +6,7 @@ under the null the two texts of a pair are exchangeable at whatever prompt.
 
 Votes.  In stratum s sentence h has paid payoffs with mean m and second moment v (explored and confirmed pairs together, shrunk towards all
 strata as far as chance explains their scatter, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs
-(`betting.best_growth`; where verdicts are graded λm − λ²v/2, λ = min(1, m/v)) nats a pair there. A sentence votes for the strata in
+(`betting.best_growth`; where verdicts are graded `approximate_growth`) nats a pair there. A sentence votes for the strata in
 proportion to their prompts × G². Votes are weighed by belief × (nats a pair) / (nats still needed): pairs go where decisions are cheapest.
 Belief is what exploring showed, less what the best of so many candidates shows by chance, and what confirming has shown since
 (`beliefs_of`): else the luckiest sentence of exploring would keep its vote however it fares on fresh pairs. Sentences that the pairs left
@@ -25,7 +25,7 @@ import numpy as np
 
 from auto_interventions.exploring.divergence import doubt
 from auto_interventions.fingerprint import generator
-from auto_interventions.inference.betting import best_growth, betting_grid
+from auto_interventions.inference.betting import approximate_growth, best_growth, betting_grid
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
@@ -162,6 +162,4 @@ def _gains(seen: FloatArray, seed: tuple[int, int], graded: BoolArray) -> FloatA
     seconds = (seen[..., 2] + prior * second[:, None]) / weight
     draws = generator("confirm focus", *seed).standard_normal(means.shape)
     means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
-    stakes = np.minimum(1.0, means / seconds)
-    approximate = stakes * means - stakes**2 * seconds / 2
-    return np.maximum(np.where(graded[:, None], approximate, best_growth(means, seconds)), 1e-9)
+    return np.maximum(np.where(graded[:, None], approximate_growth(means, seconds), best_growth(means, seconds)), 1e-9)

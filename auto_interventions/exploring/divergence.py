@@ -2,7 +2,7 @@
 
 In a stratum whose payoffs have mean m and second moment v, a bettor who knew both would earn about
 
-    G = λ m − λ² v / 2,   λ = min(1, m / v)          nats a pair (second-order Kelly growth; Kelly 1956; Shekhar & Ramdas 2023)
+    G = λ m − λ² v / 2,   λ = min(1, m / v)          nats a pair (`betting.approximate_growth`)
 
 Both are estimated with shrinkage towards all strata together, as far as the scatter between strata is explained by chance (`doubt`), and m
 is drawn from its approximate posterior
@@ -29,6 +29,7 @@ from auto_interventions.exploring.allocation import Uniform
 from auto_interventions.exploring.pool import PromptPool, apportion
 from auto_interventions.exploring.state import NOTHING, RoundState, Sums
 from auto_interventions.fingerprint import generator
+from auto_interventions.inference.betting import approximate_growth
 from auto_interventions.records import BoolArray, FloatArray, Prompt
 from auto_interventions.subjects.base import Request
 
@@ -85,8 +86,7 @@ def expected_growth(state: RoundState, config: AuditConfig) -> FloatArray:
     mean, second = _moments(sums, max(roots[1] / roots[0], 0.0), roots[2] / roots[0], prior)
     draws = generator("thompson", state.seed, state.round).standard_normal(len(mean))
     likely = np.maximum(mean + draws * np.sqrt(second / (sums[:, 0] + prior)), 0.0)
-    stake = np.minimum(1.0, likely / second)
-    gains = stake * likely - stake**2 * second / 2
+    gains = approximate_growth(likely, second)
     gains[list(state.divergent(config.inference.alpha))] *= _DECIDED
     gains[retired(state, config) | state.tree.is_split] = 0.0
     return gains

@@ -87,6 +87,17 @@ def best_growth(mean: FloatArray, second: FloatArray) -> FloatArray:
     return second * (np.log(2) - entr(won) - entr(1 - won))
 
 
+def approximate_growth(mean: FloatArray, second: FloatArray) -> FloatArray:
+    """Nats a pair of the best bettor on payoffs anywhere in [−1, 1]: λm − λ²v/2, λ = min(1, m/v), with mean m ≥ 0 and second moment v > 0
+    (second-order Kelly growth; Shekhar & Ramdas 2023). Arrays of one shape.
+
+    >>> approximate_growth(np.array([0.0, 0.3, 1.0]), np.array([0.5, 0.5, 1.0])).round(2)
+    array([0.  , 0.09, 0.5 ])
+    """
+    stake = np.minimum(1.0, mean / second)
+    return stake * mean - stake**2 * second / 2
+
+
 def bet_many(log_wealth: FloatArray, payoffs: FloatArray) -> FloatArray:
     """Bets the payoffs of many processes at once.
 
