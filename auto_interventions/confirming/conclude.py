@@ -48,7 +48,7 @@ def conclude(
         judges: names of the judges that scored the pairs, the same for all hypotheses or of each.
     """
     alpha = config.inference.alpha
-    log_overall = log_e_overall(state, explored)
+    log_overall = log_e_overall(state, explored, alpha)
     passed, log_e = validated(state, explored, alpha), state.log_e
     selected = int(passed.sum())
     p_values = state.p_values if state.fixed and state.hypotheses else None

@@ -6,16 +6,16 @@ import numpy as np
 
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.state import RoundState
-from auto_interventions.inference.ebh import e_bh, gate_is_open
+from auto_interventions.inference.ebh import e_bh, gate_is_open, overall_log_e
 from auto_interventions.inference.fixed import benjamini_hochberg
 from auto_interventions.records import BoolArray, FloatArray
 
 LEANING = 1.0  # nats; below, nothing can be extrapolated
 
 
-def log_e_overall(state: ConfirmState, explored: RoundState) -> float:
+def log_e_overall(state: ConfirmState, explored: RoundState, alpha: float) -> float:
     """Log of the gatekeeper's e-value with everything seen so far, exploring and confirming."""
-    return explored.log_e_with(state.log_e, state.shares if len(state.hypotheses) else None)
+    return overall_log_e(explored.log_e_overall, state.log_e, alpha, state.shares if len(state.hypotheses) else None)
 
 
 def validated(state: ConfirmState, explored: RoundState, alpha: float) -> BoolArray:
@@ -25,7 +25,7 @@ def validated(state: ConfirmState, explored: RoundState, alpha: float) -> BoolAr
     """
     if state.fixed:
         return benjamini_hochberg(state.p_values, alpha)
-    if not gate_is_open(log_e_overall(state, explored), alpha):
+    if not gate_is_open(log_e_overall(state, explored, alpha), alpha):
         return np.zeros(len(state.hypotheses), dtype=np.bool_)
     return e_bh(state.log_e, alpha, state.shares)
 

@@ -12,9 +12,10 @@ Belief is what exploring showed, less what the best of so many candidates shows 
 (`beliefs_of`): else the luckiest sentence of exploring would keep its vote however it fares on fresh pairs. Sentences that the pairs left
 could not decide do not vote. If the vote is hardly better than looking everywhere (`WORTH`), nothing is focused.
 
-Starting capital.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and
-where on the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang &
-Ramdas 2022)."""
+Stakes.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and where on
+the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang & Ramdas
+2022). And what was seen before a round may choose how much of its stake a sentence bets in which stratum (`local_stakes`): one that is
+true in a few strata would lose in all others what it won there."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ _FORM_CANDIDATES = 60.0  # measures of form, of which there are no more
 _FORM = ("format", "refusal", "language")  # sources of sentences about form
 _READ_CANDIDATES = 20.0  # where a language model proposed it
 _REVERSED = 0.15  # of the capital bets against the direction that exploring showed
-_FORWARD_EVEN = 0.4
-_KERNEL = 0.2
+_FORWARD_EVEN = 0.2
+_SELECTED = 0.5  # an explored pair counts for half a pair: what was chosen for how it looked looks better than it is
 
 
 def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
@@ -97,7 +98,8 @@ def _log_candidates(hypothesis: Hypothesis) -> float:
 
 
 def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:
-    """(H, K) log-capital, each row adding up to 1: most of it in the explored direction, near the stake that would have won there.
+    """(H, K) log-capital, each row adding up to 1: most of it in the explored direction, on the stakes λ by how likely they make what was
+    explored, (1 + λ)^won (1 − λ)^lost.
 
     `explored`: (H, 3) number, sum and sum of squares of the payoffs while exploring; no payoffs give the even grid.
     """
@@ -108,12 +110,26 @@ def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> F
         if not count:
             continue
         sign = 1.0 if hypothesis.more_in == "intervention" else -1.0
-        stake = float(np.clip(sign * total / (squares + 2.0), 0.0, 1.0))  # two payoffs of doubt
-        kernel = np.where(grid * sign > 0, np.exp(-((np.abs(grid) - stake) ** 2) / (2 * _KERNEL**2)), 0.0)
-        forward = (grid * sign > 0) / (len(grid) / 2)
-        wealth[row] = _REVERSED * (grid * sign < 0) / (len(grid) / 2)
-        wealth[row] += (1 - _REVERSED) * (_FORWARD_EVEN * forward + (1 - _FORWARD_EVEN) * kernel / kernel.sum())
+        won, lost = (_SELECTED * (squares + side * total) / 2 for side in (sign, -sign))
+        forward = grid * sign > 0
+        likely = np.where(forward, np.exp(won * np.log1p(np.abs(grid)) + lost * np.log1p(-np.abs(grid))), 0.0)
+        wealth[row] = np.where(forward, (1 - _REVERSED) * _FORWARD_EVEN, _REVERSED) / (len(grid) / 2)
+        wealth[row] += (1 - _REVERSED) * (1 - _FORWARD_EVEN) * likely / likely.sum()
     return np.log(wealth)
+
+
+def local_stakes(seen: FloatArray) -> FloatArray:
+    """(H, S) in [0, 1]: how much of its stake each sentence should bet in each stratum, 1 where most.
+
+    In proportion to mean / second moment of what it paid there, in the direction that it leans to, shrunk towards all strata as far as
+    chance explains their scatter: alike everywhere until strata are seen to differ.
+
+    `seen`: (H, S, 3) number, sum and sum of squares of each sentence's payoffs in each stratum.
+    """
+    means, seconds, _ = _shrunk(seen)
+    stakes = np.clip(means / seconds, 0.0, 1.0)
+    most = stakes.max(axis=1, keepdims=True, initial=0.0)
+    return np.where(most > 0, stakes / np.maximum(most, 1e-12), 1.0)
 
 
 def focus_of(
@@ -152,6 +168,14 @@ def focus_of(
 
 def _gains(seen: FloatArray, seed: tuple[int, int], graded: BoolArray) -> FloatArray:
     """(H, S) nats a pair that a Thompson draw promises each sentence in each stratum, in the direction that it leans to."""
+    means, seconds, weight = _shrunk(seen)
+    draws = generator("confirm focus", *seed).standard_normal(means.shape)
+    means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
+    return np.maximum(np.where(graded[:, None], approximate_growth(means, seconds), best_growth(means, seconds)), 1e-9)
+
+
+def _shrunk(seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(H, S) mean payoffs in the direction that each sentence leans to, second moments, and how many pairs they are worth."""
     whole = seen.sum(axis=1)  # (H, 3)
     count = np.maximum(whole[:, 0], 1.0)
     sign = np.where(whole[:, 1] < 0, -1.0, 1.0)
@@ -159,7 +183,4 @@ def _gains(seen: FloatArray, seed: tuple[int, int], graded: BoolArray) -> FloatA
     prior = doubt(seen)[:, None]
     weight = seen[..., 0] + prior
     means = (sign[:, None] * seen[..., 1] + prior * mean[:, None]) / weight
-    seconds = (seen[..., 2] + prior * second[:, None]) / weight
-    draws = generator("confirm focus", *seed).standard_normal(means.shape)
-    means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
-    return np.maximum(np.where(graded[:, None], approximate_growth(means, seconds), best_growth(means, seconds)), 1e-9)
+    return means, (seen[..., 2] + prior * second[:, None]) / weight, weight

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from auto_interventions.confirming.focus import shares_of, starting_wealth
+from auto_interventions.confirming.focus import local_stakes, shares_of, starting_wealth
 from auto_interventions.confirming.payoffs import bets_of, counted, fresh_bets, payoff_sums, unbiased_scores
 from auto_interventions.inference.betting import bet_many, log_e_values
 from auto_interventions.inference.cascade import largest
@@ -103,7 +103,7 @@ class ConfirmState:
             strata=tuple(sizes),
             pool_sizes=np.array(list(sizes.values()), dtype=np.float64),
             shares=shares_of(hypotheses),
-            log_wealth=starting_wealth(hypotheses, sums.sum(axis=1)),
+            log_wealth=starting_wealth(hypotheses, (sums * _stakes(hypotheses, sums)[..., None]).sum(axis=1)),
             seen=sums,
             judged=Judged.empty(len(hypotheses)),
             paid=np.zeros((len(hypotheses), 3)),
@@ -298,11 +298,13 @@ def confirm_round(
     for pair in pairs:
         drawn[pair.prompt.id] = drawn.get(pair.prompt.id, 0) + 1
     whole = state.judged.then(judged)
-    payoffs = fresh_bets(whole, judged)
+    payoffs, strata = fresh_bets(whole, judged), [pair.prompt.stratum for pair in pairs]
+    stakes = np.append(_stakes(state.hypotheses, state.seen), np.ones((len(state.hypotheses), 1)), axis=1)
+    number = state.stratum_number
     return replace(
         state,
-        log_wealth=bet_many(state.log_wealth, payoffs),
-        seen=state.seen + payoff_sums(payoffs, [pair.prompt.stratum for pair in pairs], state.strata),
+        log_wealth=bet_many(state.log_wealth, payoffs * stakes[:, [number.get(name, -1) for name in strata]]),
+        seen=state.seen + payoff_sums(payoffs, strata, state.strata),
         judged=whole,
         paid=state.paid + payoff_sums(payoffs, [""] * len(pairs), [""])[:, 0],
         tried=state.tried + (len(pairs) if cells is None else cells.sum(axis=1)),
@@ -314,6 +316,12 @@ def confirm_round(
         slices=(*state.slices, (len(pairs), slices)),
         rounds=state.rounds + 1,
     )
+
+
+def _stakes(hypotheses: Sequence[Hypothesis], seen: FloatArray) -> FloatArray:
+    """(H, S) `local_stakes`; all of it everywhere where a language model judges: its verdicts are too few to tell strata apart."""
+    checks = np.array([hypothesis.check is not None for hypothesis in hypotheses], dtype=np.bool_)
+    return np.where(checks[:, None], local_stakes(seen), 1.0)
 
 
 def _check(state: ConfirmState, pairs: Sequence[Pair], judged: Judged, cells: BoolArray | None) -> None:

@@ -29,7 +29,7 @@ from auto_interventions.exploring.features import text_features
 from auto_interventions.exploring.strata import Strata
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import Wealth, bet_grouped, log_e_values, start_log_wealth
-from auto_interventions.inference.ebh import e_bh, gate_is_open, overall_log_e
+from auto_interventions.inference.ebh import e_bh, explored_log_e, gate_is_open, overall_log_e
 from auto_interventions.records import FloatArray, FloatMatrix, IntArray, Pair, Prompt, RoundEvidence
 
 BETTORS = 2  # global and local discriminator
@@ -148,18 +148,15 @@ class RoundState:
 
     @property
     def log_e_overall(self) -> float:
-        """Log of the gatekeeper's e-value as far as exploring goes (no hypothesis tested yet: their capital is still 1)."""
-        return self.log_e_with()
-
-    def log_e_with(self, log_hypotheses: Sequence[float] | FloatArray = (), shares: FloatArray | None = None) -> float:
-        """Log of the gatekeeper's e-value, with the hypotheses' evidence and their shares of the error budget."""
-        return overall_log_e(self.overall.log_e, self.log_e_strata, log_hypotheses, self.tree.shares, shares)
+        """Log of the gatekeeper's e-value as far as exploring goes."""
+        return explored_log_e(self.overall.log_e, self.log_e_strata, self.tree.shares)
 
     def divergent(
         self, alpha: float, log_hypotheses: Sequence[float] | FloatArray = (), shares: FloatArray | None = None
     ) -> tuple[int, ...]:
-        """Strata in which the models differ: e-BH at `alpha`, if the gatekeeper lets anything through."""
-        if not gate_is_open(self.log_e_with(log_hypotheses, shares), alpha):
+        """Strata in which the models differ: e-BH at `alpha`, if the gatekeeper lets anything through, which knows the hypotheses' evidence
+        and shares too."""
+        if not gate_is_open(overall_log_e(self.log_e_overall, log_hypotheses, alpha, shares), alpha):
             return ()
         return tuple(int(stratum) for stratum in np.flatnonzero(e_bh(self.log_e_strata, alpha, self.tree.shares)))
 

@@ -2,7 +2,7 @@
 
 from auto_interventions.inference.betting import Wealth, bet_grouped, bet_many, betting_grid, log_e_values, start_log_wealth
 from auto_interventions.inference.detectable import smallest_detectable
-from auto_interventions.inference.ebh import e_bh, gate_is_open, log_capital, log_mean_exp, overall_log_e
+from auto_interventions.inference.ebh import e_bh, explored_log_e, gate_is_open, log_capital, log_mean_exp, overall_log_e
 from auto_interventions.inference.effects import Effect, estimate_effect
 from auto_interventions.inference.intervals import confidence_sequence, e_by_level
 
@@ -16,6 +16,7 @@ __all__ = [
     "e_bh",
     "e_by_level",
     "estimate_effect",
+    "explored_log_e",
     "gate_is_open",
     "log_capital",
     "log_e_values",

@@ -9,13 +9,18 @@ from e-processes in one filtration (as ours do: each pair is symmetric given eve
 hypotheses).
 
 Gatekeeper.  FDR control alone lets an audit of two identical models report something now and then, and two families (strata, hypotheses)
-would share the blame. So nothing is reported unless the *overall* e-value reaches 1/α:
+would share the blame. So nothing is reported unless the *overall* e-value reaches 1/α. While exploring it is
 
-    E = ( W_global + mean_s W_s + mean_h W_h ) / 3.
+    E_0 = ( W_global + mean_s W_s + 1 ) / 3,
 
-If the models are identical each of the three is a martingale that starts at 1, so is their mean, and by Ville P(sup E ≥ 1/α) ≤ α: the
-chance that an audit of identical models ever says anything is at most α, peeking included. If they differ, the gate only removes
-rejections, so e-BH's FDR bound stands. Averages (not products) keep this true under any dependence.
+the last third waiting for the hypotheses. Once exploring has ended, nothing is bet on the first two any more; with W = mean_h W_h,
+
+    E = E_0 · W              if E_0 < 1/α: all that is left is put on the hypotheses,
+    E = E_0 + (W − 1) / 3    else: the gate is open, and only their own third is at stake.
+
+If the models are identical that is the capital of one bettor who starts with 1 and looks at the past only, a martingale, and by Ville
+P(sup E ≥ 1/α) ≤ α: the chance that an audit of identical models ever says anything is at most α, peeking included. If they differ, the
+gate only removes rejections, so e-BH's FDR bound stands. Averages keep this true under any dependence within a family.
 
 Shares.  Hypotheses need not start equal: with shares p_h ≥ 0 of the error budget, Σ p_h ≤ 1, fixed before h's first bet, reject by
 
@@ -71,29 +76,42 @@ def e_bh(log_e: ArrayLike, alpha: float, shares: FloatArray | None = None) -> Bo
     return values >= thresholds[passed[-1]] if passed.size else np.zeros(count, dtype=np.bool_)
 
 
-def overall_log_e(
-    log_global: float,
-    log_strata: ArrayLike,
-    log_hypotheses: ArrayLike,
-    stratum_shares: FloatArray | None = None,
-    hypothesis_shares: FloatArray | None = None,
-) -> float:
-    """Log of the e-value against "the models are identical" (the gatekeeper's).
+def explored_log_e(log_global: float, log_strata: ArrayLike, shares: FloatArray | None = None) -> float:
+    """Log of the e-value against "the models are identical" (the gatekeeper's) while exploring, E_0.
 
     Args:
         log_global: log of the wealth of all explored pairs.
         log_strata: (S,) logs of the strata's wealths.
-        log_hypotheses: (H,) logs of the hypotheses' wealths; empty before confirming.
-        stratum_shares, hypothesis_shares: as in `e_bh`; None gives each the same.
+        shares: (S,) as in `e_bh`; None gives each the same.
 
     Raises:
         ValueError: NaN, or shares that are not.
 
-    >>> round(overall_log_e(0.0, [0.0, 0.0], []), 12)
+    >>> round(explored_log_e(0.0, [0.0, 0.0]), 12)
     0.0
     """
-    strata, hypotheses = log_capital(log_strata, stratum_shares), log_capital(log_hypotheses, hypothesis_shares)
-    return log_mean_exp([float(_checked([log_global])[0]), strata, hypotheses])
+    return log_mean_exp([float(_checked([log_global])[0]), log_capital(log_strata, shares), 0.0])
+
+
+def overall_log_e(log_explored: float, log_hypotheses: ArrayLike, alpha: float, shares: FloatArray | None = None) -> float:
+    """Log of the gatekeeper's e-value once exploring has ended.
+
+    Args:
+        log_explored: what exploring left, `explored_log_e`.
+        log_hypotheses: (H,) logs of the hypotheses' wealths; empty: `log_explored` as it is.
+        alpha: level of the gate, in (0, 1).
+        shares: (H,) as in `e_bh`.
+
+    Raises:
+        ValueError: NaN, alpha outside (0, 1), or shares that are not.
+
+    >>> round(float(np.exp(overall_log_e(np.log(0.5), np.log([30.0, 50.0]), 0.05))), 6)
+    20.0
+    """
+    explored, won = float(_checked([log_explored])[0]), log_capital(log_hypotheses, shares)
+    if not gate_is_open(explored, alpha):
+        return explored + won
+    return float(np.logaddexp(explored + np.log1p(-np.exp(-explored) / 3), won - np.log(3)))
 
 
 def gate_is_open(log_overall: float, alpha: float) -> bool:

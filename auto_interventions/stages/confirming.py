@@ -58,7 +58,7 @@ def confirm(where: Workspace, round: int) -> Counts:
     held = validated(state, explored, where.config.inference.alpha)
     found = int(held.sum())
     drawn = len(where.confirmed_pairs())
-    log_e = log_e_overall(state, explored)
+    log_e = log_e_overall(state, explored, where.config.inference.alpha)
     where.peek(state)
     texts = explored.texts + 2 * drawn
     where.confirm_rounds.append(

@@ -304,7 +304,7 @@ class Workspace:
         """Notes whether anything would be reported now."""
         explored, alpha = self.explore_state(), self.config.inference.alpha
         self.peeks["validated"] |= bool(validated(state, explored, alpha).any())
-        self.peeks["different"] |= gate_is_open(log_e_overall(state, explored), alpha)
+        self.peeks["different"] |= gate_is_open(log_e_overall(state, explored, alpha), alpha)
 
     def _pairs_of(self, pool: Pool) -> list[Pair]:
         rounds = sorted(round for phase, round in self.pairs if phase == pool)

@@ -32,7 +32,7 @@ def test_twice_the_texts_see_smaller_differences() -> None:
 
 
 def test_a_sentence_that_leans_is_extrapolated() -> None:
-    state = confirmed("leaning", (0.35, *(0.0,) * 19), 40)
+    state = confirmed("leaning", (0.25, *(0.0,) * 19), 40)
     assert not validated(state, explored(), 0.05).any()
     assert state.log_e[0] > 1
     found = re.findall(

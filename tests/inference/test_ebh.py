@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auto_interventions.fingerprint import generator
-from auto_interventions.inference import bet_many, e_bh, gate_is_open, log_e_values, log_mean_exp, overall_log_e, start_log_wealth
+from auto_interventions.inference import (
+    bet_many,
+    e_bh,
+    explored_log_e,
+    gate_is_open,
+    log_e_values,
+    log_mean_exp,
+    overall_log_e,
+    start_log_wealth,
+)
 
 ALPHA = 0.05
 
@@ -37,7 +46,9 @@ def test_nan_is_an_error(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="NaN"):
         e_bh(bad, ALPHA)
     with pytest.raises(ValueError, match="NaN"):
-        overall_log_e(0.0, bad, [])
+        explored_log_e(0.0, bad)
+    with pytest.raises(ValueError, match="NaN"):
+        overall_log_e(0.0, bad, ALPHA)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0, 2.0])
@@ -46,14 +57,28 @@ def test_alpha_is_a_probability(alpha: float) -> None:
         e_bh(np.zeros(2), alpha)
     with pytest.raises(ValueError, match="alpha"):
         gate_is_open(0.0, alpha)
+    with pytest.raises(ValueError, match="alpha"):
+        overall_log_e(0.0, [0.0], alpha)
 
 
-def test_overall_is_a_mean_of_three_means() -> None:
-    expected = (10 + np.mean([1, 3]) + np.mean([2, 4, 6])) / 3
-    assert overall_log_e(np.log(10), np.log([1, 3]), np.log([2, 4, 6])) == pytest.approx(np.log(expected))
-    assert overall_log_e(0.0, [], []) == pytest.approx(0.0, abs=1e-12)
-    assert overall_log_e(9000.0, [0.0], []) == pytest.approx(9000 - np.log(3))
+def test_exploring_stakes_two_thirds() -> None:
+    expected = (10 + np.mean([1, 3]) + 1) / 3
+    assert explored_log_e(np.log(10), np.log([1, 3])) == pytest.approx(np.log(expected))
+    assert explored_log_e(0.0, []) == pytest.approx(0.0, abs=1e-12)
+    assert explored_log_e(9000.0, [0.0]) == pytest.approx(9000 - np.log(3))
     assert log_mean_exp([]) == 0
+
+
+def test_what_exploring_left_is_staked_on_the_hypotheses_unless_the_gate_is_open() -> None:
+    wealths = [2.0, 4.0, 6.0]
+    assert overall_log_e(np.log(0.5), np.log(wealths), ALPHA) == pytest.approx(np.log(0.5 * 4))
+    assert overall_log_e(np.log(19.9), np.log(wealths), ALPHA) == pytest.approx(np.log(19.9 * 4))
+    assert overall_log_e(np.log(20.0), np.log(wealths), ALPHA) == pytest.approx(np.log(20 - 1 / 3 + 4 / 3))
+    assert overall_log_e(np.log(20.0), np.log(wealths), ALPHA, np.array([0.5, 0.2, 0.1])) == pytest.approx(np.log(20 - 1 / 3 + 2.6 / 3))
+    assert overall_log_e(9000.0, [-np.inf], ALPHA) == pytest.approx(9000)
+    assert overall_log_e(0.0, [9000.0], ALPHA) == 9000
+    for explored in (-3.0, 0.0, 2.0, 40.0):
+        assert overall_log_e(explored, [], ALPHA) == pytest.approx(explored)
 
 
 def test_gate_opens_at_one_over_alpha() -> None:
@@ -87,16 +112,32 @@ def test_false_discovery_rate_under_dependence_while_peeking() -> None:
 
 
 def test_gate_keeps_a_global_null_silent_at_any_look() -> None:
-    """Family-wise: three families of nulls, a look after every payoff; P(gate ever opens) ≤ α."""
+    """Family-wise: three families of nulls, a look after every fourth payoff, strata while exploring, hypotheses from then on; P(the gate
+    ever opens) ≤ α, and the capital of whoever stops at the first opening, or at the end, is 1 on average at most."""
     random = generator("test-ebh", "gate")
-    opened, simulations = 0, 300
-    for _ in range(simulations):
+    ends, opened = [], 0
+    for _ in range(simulations := 1000):
         payoffs = random.choice([-1.0, 0.0, 1.0], (9, 80), p=[0.25, 0.5, 0.25])
-        log_wealth = start_log_wealth(9, True)
-        for look in range(0, 80, 4):
-            log_wealth = bet_many(log_wealth, payoffs[:, look : look + 4])
-            log_e = log_e_values(log_wealth)
-            if gate_is_open(overall_log_e(float(log_e[0]), log_e[1:4], log_e[4:]), ALPHA):
+        explored, tested = start_log_wealth(4, True), start_log_wealth(5, True)
+        log_e = before = 0.0
+        for look in range(0, 160, 4):
+            if look < 80:
+                explored = bet_many(explored, payoffs[:4, look : look + 4])
+                wealths = log_e_values(explored)
+                log_e = before = explored_log_e(float(wealths[0]), wealths[1:])
+            else:
+                tested = bet_many(tested, payoffs[4:, look - 80 : look - 76])
+                log_e = overall_log_e(before, log_e_values(tested), ALPHA)
+            if gate_is_open(log_e, ALPHA):
                 opened += 1
                 break
-    assert opened / simulations <= ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / simulations)
+        ends.append(np.exp(log_e))
+    assert 0 < opened / simulations <= ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / simulations)
+    assert np.mean(ends) <= 1 + 3 * np.std(ends) / np.sqrt(simulations)
+
+
+def test_the_gate_holds_nothing_back_that_e_bh_would_reject_where_exploring_lost_nothing() -> None:
+    shares = np.array([0.1, 0.2, 0.7])
+    for log_e in (np.log(20 / 0.1) + 1e-9, 0.0, 0.0), (0.0, np.log(20 / 0.2) + 1e-9, 0.0):
+        assert e_bh(log_e, ALPHA, shares).sum() == 1
+        assert gate_is_open(overall_log_e(0.0, log_e, ALPHA, shares), ALPHA)
