@@ -79,14 +79,14 @@ def test_the_documented_quotation_is_one() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reading-a-report.md").read_text(encoding="utf-8")
     shown = re.search(r"^> (The intervention more often mentions “moral”: .*\.)$", page, flags=re.MULTILINE)
     assert shown
-    split = [{**stratum(str(number), 0.38), "prompts": 97 + number % 2} for number in range(8)]
+    split = [{**stratum(str(number), 0.38), "prompts": 94 + (number < 3)} for number in range(8)]
     moral = finding(
         statement="mentions “moral”",
-        log_e=math.log(1.4e101),
-        base_rate=0.019,
-        intervention_rate=0.39,
-        difference=0.37,
-        interval=[0.33, 0.44],
+        log_e=math.log(6.0e102),
+        base_rate=0.017,
+        intervention_rate=0.40,
+        difference=0.38,
+        interval=[0.34, 0.45],
         pairs=1000,
         strata=split,
     )
