@@ -23,6 +23,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import softmax
 
 from auto_interventions.exploring.divergence import doubt
 from auto_interventions.fingerprint import generator
@@ -99,7 +100,7 @@ def _log_candidates(hypothesis: Hypothesis) -> float:
 
 def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:
     """(H, K) log-capital, each row adding up to 1: most of it in the explored direction, on the stakes λ by how likely they make what was
-    explored, (1 + λ)^won (1 − λ)^lost.
+    explored, (1 + λ)^won (1 − λ)^lost, of half of the pairs that paid (`_SELECTED`).
 
     `explored`: (H, 3) number, sum and sum of squares of the payoffs while exploring; no payoffs give the even grid.
     """
@@ -112,9 +113,9 @@ def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> F
         sign = 1.0 if hypothesis.more_in == "intervention" else -1.0
         won, lost = (_SELECTED * (squares + side * total) / 2 for side in (sign, -sign))
         forward = grid * sign > 0
-        likely = np.where(forward, np.exp(won * np.log1p(np.abs(grid)) + lost * np.log1p(-np.abs(grid))), 0.0)
+        likely = softmax(np.where(forward, won * np.log1p(np.abs(grid)) + lost * np.log1p(-np.abs(grid)), -np.inf))
         wealth[row] = np.where(forward, (1 - _REVERSED) * _FORWARD_EVEN, _REVERSED) / (len(grid) / 2)
-        wealth[row] += (1 - _REVERSED) * (1 - _FORWARD_EVEN) * likely / likely.sum()
+        wealth[row] += (1 - _REVERSED) * (1 - _FORWARD_EVEN) * likely
     return np.log(wealth)
 
 

@@ -144,7 +144,9 @@ def test_capital_lies_on_the_stakes_that_exploring_makes_likely() -> None:
     assert grid[always.argmax()] == grid.max()
     assert grid[often.argmax()] == pytest.approx(0.35)
     assert grid[hardly.argmax()] == pytest.approx(0.05)
-    for wealth in (always, often, hardly):
+    many = np.exp(starting_wealth(hypotheses(2), np.array([[60_000.0, 30_000.0, 30_000.0], [60_000.0, 3_000.0, 50_000.0]])))
+    assert [grid[wealth.argmax()] for wealth in many] == [grid.max(), pytest.approx(0.05)]
+    for wealth in (always, often, hardly, *many):
         assert wealth[grid < 0].sum() == pytest.approx(0.15)
         assert wealth[grid > 0].min() >= 0.85 * 0.2 / 6
 
