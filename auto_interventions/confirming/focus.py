@@ -44,6 +44,11 @@ _FORWARD_EVEN = 0.2
 _SELECTED = 0.5  # an explored pair counts for half a pair: what was chosen for how it looked looks better than it is
 
 
+def judged_by_model(hypotheses: Sequence[Hypothesis]) -> BoolArray:
+    """(H,) which sentences only a language model can judge."""
+    return np.array([hypothesis.check is None for hypothesis in hypotheses], dtype=np.bool_)
+
+
 def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
     """(H,) shares of the error budget by what exploring showed: in part even, the rest in proportion to the odds min(1, exp(evidence) / K).
 
@@ -61,7 +66,7 @@ def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
     >>> shares_of([plain, read, replace(read, statement="b", evidence=2.0), replace(read, statement="c", source="own")]).round(2)
     array([0.5 , 0.06, 0.14, 0.3 ])
     """
-    by_model = np.array([hypothesis.check is None for hypothesis in hypotheses], dtype=np.bool_)
+    by_model = judged_by_model(hypotheses)
     odds = np.exp(_log_odds(hypotheses))
     shares = np.zeros(len(hypotheses))
     kinds = [kind for kind in (~by_model, by_model) if kind.any()]
@@ -79,7 +84,7 @@ def beliefs_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray, shares: Floa
     would be disowned by the first.
     """
     beliefs = shares.copy()
-    checks = np.array([hypothesis.check is not None for hypothesis in hypotheses], dtype=np.bool_)
+    checks = ~judged_by_model(hypotheses)
     believed = np.exp(np.clip(_log_odds(hypotheses) + log_e, -_UNBELIEVED, 0.0))[checks]
     beliefs[checks] = shares[checks].sum() * believed / max(float(believed.sum()), 1e-300)
     return beliefs

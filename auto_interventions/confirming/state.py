@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from auto_interventions.confirming.focus import local_stakes, shares_of, starting_wealth
+from auto_interventions.confirming.focus import judged_by_model, local_stakes, shares_of, starting_wealth
 from auto_interventions.confirming.payoffs import bets_of, counted, fresh_bets, payoff_sums, unbiased_scores
 from auto_interventions.inference.betting import bet_many, log_e_values
 from auto_interventions.inference.cascade import largest
@@ -127,7 +127,7 @@ class ConfirmState:
     @property
     def by_model(self) -> BoolArray:
         """(H,) which sentences only a language model can judge."""
-        return np.array([hypothesis.check is None for hypothesis in self.hypotheses], dtype=np.bool_)
+        return judged_by_model(self.hypotheses)
 
     @property
     def log_e(self) -> FloatArray:
@@ -320,8 +320,7 @@ def confirm_round(
 
 def _stakes(hypotheses: Sequence[Hypothesis], seen: FloatArray) -> FloatArray:
     """(H, S) `local_stakes`; all of it everywhere where a language model judges: its verdicts are too few to tell strata apart."""
-    checks = np.array([hypothesis.check is not None for hypothesis in hypotheses], dtype=np.bool_)
-    return np.where(checks[:, None], local_stakes(seen), 1.0)
+    return np.where(judged_by_model(hypotheses)[:, None], 1.0, local_stakes(seen))
 
 
 def _check(state: ConfirmState, pairs: Sequence[Pair], judged: Judged, cells: BoolArray | None) -> None:

@@ -40,7 +40,7 @@ def test_the_cascade_finds_the_large_differences_for_a_fraction_of_the_money() -
     worlds = [World(plants(2), seed) for seed in (2, 3, 4)]
     found = [run(name, world, 200) for name in ("a published, strong", "c cascade") for world in worlds]
     rows = tables.rows(found)
-    assert [sum(sum(one.found[4 : len(TRUE)]) for one in arm) for arm in (found[:3], found[3:])] in ([6, 5], [6, 6])
+    assert all(all(one.found[4 : len(TRUE)]) for one in found)
     published, cascade = rows[0], rows[-1]
     assert published.calls == (0, 200 * len(worlds[0].hypotheses))
     assert cascade.price[0] < published.price[0] / 2
