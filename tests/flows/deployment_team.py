@@ -25,6 +25,8 @@ from .test_server import COMMAND, answered, environment_of, wait_for
 SECRET = "sk-nobody-may-read-this"
 NAME = "TEAM_TEST_KEY"
 PATIENCE = 400
+# A server whose SQLite refused an event holds its followers back for 15 minutes, then lets them go (docs/deployments.md, Crashes).
+RESTART_PATIENCE = 1100
 FLOWS = ("audit", "compare", "plant", "checkpoints", "resume")
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 # One Python less to start than the worker's own way; one test goes that way.

@@ -21,13 +21,13 @@ from auto_interventions.flows.deploying import PoolType, Wanted, deploy, find_pr
 from auto_interventions.flows.events import FINDING, FINISHED, SIDE_EFFECT, events_of
 from tests.planting.test_making import FROM_NOTHING
 
-from .deployment_team import FLOWS, NAME, PATIENCE, SECRET, Team, process_of, when, worker
+from .deployment_team import FLOWS, NAME, PATIENCE, RESTART_PATIENCE, SECRET, Team, process_of, when, worker
 from .faulty import REPOSITORY
 from .test_server import answered, started_server
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds and kills processes by /proc"),
-    pytest.mark.timeout(1800),  # a dozen processes that import Prefect, one after the other: minutes on a machine that is not idle
+    pytest.mark.timeout(3600),  # a dozen processes that import Prefect, one after the other: minutes on a machine that is not idle
 ]
 
 
@@ -210,7 +210,7 @@ def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_goes_on(tea
     file = team.audit_file("fragile")
     identifier = team.start("audit/process", {"audit_file": str(file)})
     for crash in (1, 2):
-        process = when(lambda crash=crash: process_of(identifier) if at_work(team, identifier, crash) else None)
+        process = when(lambda crash=crash: process_of(identifier) if at_work(team, identifier, crash) else None, RESTART_PATIENCE)
         if crash == 1:
             given = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
             assert f"{NAME}={SECRET}".encode() in given
@@ -219,7 +219,7 @@ def test_a_crashed_run_is_started_again_so_often_and_a_cancelled_one_goes_on(tea
         when(lambda crash=crash: team.states(identifier).count("CRASHED") >= crash)
     # The second resume run sees that it was once already, and leaves it.
     sentence = "crashed 2 times, and is started again at most 1 times"
-    assert when(lambda: [one for one in resumes(team, identifier) if sentence in (one["state"]["message"] or "")])
+    assert when(lambda: [one for one in resumes(team, identifier) if sentence in (one["state"]["message"] or "")], RESTART_PATIENCE)
     assert team.run(identifier)["state_type"] == "CRASHED"
     # A crash may be noticed twice; then one of the two finds that it is mended.
     assert sum("is not crashed any more" not in (one["state"]["message"] or "") for one in resumes(team, identifier)) == 2

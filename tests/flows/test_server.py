@@ -51,6 +51,7 @@ def started_server(tmp_path: Path) -> Generator[str]:
     url = f"http://127.0.0.1:{port}/api"
     environment = {**environment_of(tmp_path, None), **SETTINGS, "PREFECT_HOME": str(tmp_path / "prefect-of-server")}
     environment["PREFECT_UI_API_URL"] = url  # else its pages ask port 4200
+    environment["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"  # server.log says what went wrong
     with (tmp_path / "server.log").open("wb") as log:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
