@@ -1,16 +1,22 @@
-"""Draws the two plots of docs/choosing.md and docs/other-tools.md from the tables of docs/benchmarks.md: `.venv/bin/python
-scripts/picture_figures.py`. Every number in them stands there."""
+"""Draws the plots of docs/choosing.md, docs/other-tools.md and docs/benchmarks.md from the tables of docs/benchmarks.md:
+`.venv/bin/python scripts/picture_figures.py`. Every number in them stands there."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from auto_interventions.report.drawing import altair, draw, values
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from benchmarks.planted.figure import affected_words, draw_points  # noqa: E402
+
+DOCS = REPOSITORY / "docs"
 # The report's variables have no meaning in a file of its own: greys that can be read on white and on black.
 COLOURS = {"var(--ink)": "#888", "var(--quiet)": "#888", "var(--rule)": "#8885", "var(--paper)": "none"}
 OURS, OTHER = "#2f7fb8", "#c2703d"
@@ -49,12 +55,12 @@ def texts_needed() -> Any:
     ]
     legend = {"title": None, "orient": "bottom", "labelLimit": 300, "labelFontSize": 12, "labelColor": "#888", "symbolSize": 70}
     missed = alt.Legend(**legend, values=["not found up to here"])
-    x_axis = alt.Axis(values=[300, 1_000, 3_000, 10_000], format=",", title="texts of both models together", titleAnchor="start")
-    scale = alt.Scale(type="log", domain=[220, 26_000], nice=False)
+    x_axis = alt.Axis(values=[300, 1_000, 3_000, 10_000, 30_000], format=",", title="texts of both models together", titleAnchor="start")
+    scale = alt.Scale(type="log", domain=[220, 40_000], nice=False)
     points = alt.Chart().mark_point(size=70, strokeWidth=2, opacity=0.9)
     panel = points.encode(
         x=alt.X("texts:Q", scale=scale, axis=x_axis),
-        y=alt.Y("effect:N", sort=[f"{effect} points" for effect in (40, 20, 10, 5)], axis=alt.Axis(title=None, grid=True)),
+        y=alt.Y("effect:N", sort=[f"{effect} points" for effect in (40, 20, 10, 5, 2)], axis=alt.Axis(title=None, grid=True)),
         color=alt.Color("kind:N", legend=alt.Legend(**legend), sort="descending", scale=alt.Scale(range=[OURS, OTHER])),
         shape=alt.Shape("shape:N", legend=missed, scale=alt.Scale(range=["circle", "triangle-right"])),
     )
@@ -68,6 +74,22 @@ def texts_needed() -> Any:
         .facet(row=facet, spacing=16)
         .resolve_scale(y="independent")
     )
+
+
+def beside_the_others() -> list[dict[str, object]]:
+    """Texts of both kinds of audits and the oracle's, a point each (`benchmarks.planted.figure`); what was not reached has none."""
+    return [
+        {
+            "kind": row["kind"],
+            "effect": float(row["effect"].rstrip("%")),
+            "affected": affected_words(float(row["affected"].rstrip("%")) / 100),
+            "method": method,
+            "texts": float(row[method].replace(",", "")),
+        }
+        for row in table("100 strata")
+        for method in ("active", "exhaustive", "oracle")
+        if not row[method].startswith(">")
+    ]
 
 
 def at_equal_texts() -> Any:
@@ -90,7 +112,8 @@ def at_equal_texts() -> Any:
 
 
 def main() -> None:
-    """Writes both."""
+    """Writes all three."""
+    draw_points(beside_the_others(), DOCS / "planted.svg")
     plots: dict[str, tuple[Callable[[], Any], str, str]] = {
         "choosing-texts": (texts_needed, "Texts that an active audit needed", "By effect, share of affected prompts, and kind of change."),
         "equal-texts": (at_equal_texts, "Planted differences recovered at equal texts", "By kind of difference and by method."),

@@ -16,8 +16,16 @@ _SERIES = {"exhaustive": "#c2703d", "active": "#2f7fb8", "oracle": "#999999"}
 
 
 def draw_figure(rows: Rows, path: Path, seeds: int, strata: int = 100) -> None:
-    """Writes the figure as SVG: one panel a prevalence, a dot a kind, a line through the medians."""
-    points = _points(rows, seeds, strata)
+    """Writes the figure of finished audits as SVG."""
+    draw_points(_points(rows, seeds, strata), path)
+
+
+def draw_points(points: list[dict[str, object]], path: Path) -> None:
+    """Writes the figure as SVG: one panel a prevalence, a dot a kind, a line through the medians.
+
+    Args:
+        points: `kind`, `effect` (points), `affected` (`affected_words`), `method` (active, exhaustive, oracle) and `texts` of each.
+    """
     alt = altair()
     scale = alt.Scale(domain=list(_SERIES), range=list(_SERIES.values()))
     colour = alt.Color("method:N", scale=scale, legend=alt.Legend(title=None, orient="top", labelColor="#888"))
@@ -38,6 +46,11 @@ def draw_figure(rows: Rows, path: Path, seeds: int, strata: int = 100) -> None:
     path.write_text(svg + "\n", encoding="utf-8")
 
 
+def affected_words(prevalence: float) -> str:
+    """The name of a panel."""
+    return "all prompts" if prevalence == 1 else f"{prevalence:.0%} of the prompts"
+
+
 def _points(rows: Rows, seeds: int, strata: int) -> list[dict[str, object]]:
     points: list[dict[str, object]] = []
     for line in summary([row for row in rows if row["strata"] == strata], "active", seeds):
@@ -47,7 +60,7 @@ def _points(rows: Rows, seeds: int, strata: int) -> list[dict[str, object]]:
             "exhaustive": line["exhaustive"].texts if line["exhaustive"] else math.nan,
             "oracle": line["oracle"] or math.nan,
         }
-        affected = "all prompts" if cell.prevalence == 1 else f"{cell.prevalence:.0%} of the prompts"
+        affected = affected_words(cell.prevalence)
         points += [
             {"kind": cell.kind, "effect": 100 * cell.effect, "affected": affected, "method": method, "texts": texts}
             for method, texts in found.items()

@@ -18,7 +18,7 @@ from benchmarks.planted.plants import KINDS, REWRITES
 from benchmarks.planted.pool import Pool, story_texts, with_versions
 from benchmarks.planted.records import Records
 from benchmarks.planted.scoring import Discovery, agreement, is_false, scored, weighted_phi
-from benchmarks.planted.tables import exact, reached
+from benchmarks.planted.tables import exact, headline, reached, summary
 from benchmarks.planted.world import Cell, SimulatedSubject, World
 
 
@@ -168,6 +168,23 @@ def test_a_climb_is_recorded_and_goes_on(tmp_path: Path, pool: Pool, monkeypatch
     records = Records(where.out)
     assert len(records.rows) == len({(row["budget"], row["seed"]) for row in records.rows})
     assert reached({500: [row for row in records.rows if row["budget"] == 500]}, seeds=2) is not None
+
+
+def test_a_size_that_missed_is_a_bound_of_what_is_saved() -> None:
+    def rows(strategy: str, kind: str, budget: int, recovered: int, of: int = 4) -> list[dict[str, object]]:
+        cell = {"kind": kind, "effect": 0.2, "prevalence": 0.1, "strata": 100, "strategy": strategy, "budget": budget}
+        return [{**cell, "seed": seed, "texts": budget, "oracle": 40.0, "scored": {"recovered": seed < recovered}} for seed in range(of)]
+
+    found = [
+        *rows("active", "word", 1000, 4), *rows("exhaustive", "word", 2000, 4),  # both: 2x
+        *rows("active", "format", 1000, 4), *rows("exhaustive", "format", 5000, 3), *rows("exhaustive", "format", 9000, 2, of=2),  # > 5x
+        *rows("active", "order", 9000, 3), *rows("exhaustive", "order", 2000, 4),  # only exhaustive: 0
+        *rows("active", "meaning", 9000, 3), *rows("exhaustive", "meaning", 9000, 3),  # neither
+    ]  # fmt: skip
+    lines = {line["cell"].kind: line for line in summary(found, "active", seeds=4)}
+    assert {kind: line["at_least"] for kind, line in lines.items()} == {"word": 2, "format": 5, "order": 0, "meaning": None}
+    assert lines["format"]["exhaustive_failed"] == 5000, "a step that is not finished has not missed"
+    assert "median at least 2.00x (3 cells)" in headline(found, "active", seeds=4)
 
 
 def test_exact_intervals() -> None:
