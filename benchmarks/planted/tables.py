@@ -145,7 +145,7 @@ def headline(rows: Rows, strategy: str = "active", seeds: int = SEEDS, strata: i
     if rare:
         parts.append(
             f"Against the smallest exhaustive: prevalence ≤ 10% median {statistics.median(rare):.2f}x fewer, worst {min(rare):.2f}x "
-            f"({len(rare)} cells). With those in which only one of the two reached it (exhaustive's largest size that missed stands for it; "
+            f"({len(rare)} cells). With those that only one of the two reached (exhaustive's largest size that missed stands for it; "
             f"0 where active missed): median at least {statistics.median(bounded):.2f}x ({len(bounded)} cells)."
         )
     if everywhere:
