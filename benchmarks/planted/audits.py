@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from auto_interventions import stages
-from auto_interventions.config import AuditConfig
+from auto_interventions.config import AuditConfig, InferenceConfig
 from auto_interventions.confirming import validated
 from auto_interventions.fingerprint import canonical_json, generator
 from auto_interventions.hypotheses.asking import matrix
@@ -96,7 +96,10 @@ class Outcome:
 
 
 def settings(world: World, strategy: str, budget: int, folder: Path) -> AuditConfig:
-    """The audit file of a world. Everything not named here is the library's default."""
+    """The audit file of a world. Everything not named here is the library's default.
+
+    Who plants less than the default smallest effect of interest asks for what was planted: else the audit rightly stops without it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "prompts.jsonl"
     rows = (json.dumps({"prompt": prompt.text, "stratum": prompt.stratum}) for prompt in world.prompts)
@@ -118,6 +121,7 @@ def settings(world: World, strategy: str, budget: int, folder: Path) -> AuditCon
                 "prefixes_after": None,
             },
             "clustering": clusters,
+            "inference": {"smallest_effect": world.cell.effect} if 0 < world.cell.effect < InferenceConfig().smallest_effect else {},
             "store": str(folder / "store"),
         }
     )
