@@ -56,7 +56,7 @@ def texts_needed() -> Any:
     legend = {"title": None, "orient": "bottom", "labelLimit": 300, "labelFontSize": 12, "labelColor": "#888", "symbolSize": 70}
     missed = alt.Legend(**legend, values=["not found up to here"])
     x_axis = alt.Axis(values=[300, 1_000, 3_000, 10_000, 30_000], format=",", title="texts of both models together", titleAnchor="start")
-    scale = alt.Scale(type="log", domain=[220, 40_000], nice=False)
+    scale = alt.Scale(type="log", domain=[220, 90_000], nice=False)
     points = alt.Chart().mark_point(size=70, strokeWidth=2, opacity=0.9)
     panel = points.encode(
         x=alt.X("texts:Q", scale=scale, axis=x_axis),
