@@ -63,6 +63,10 @@ def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield terminal
 
 
+def _ready(screen: str) -> bool:
+    return screen.split() == ["ready", "$"]
+
+
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
@@ -75,7 +79,8 @@ def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     ],
 )
 def test_tab_completes(shell: Terminal, typed: str, completed: str) -> None:
-    shell.press("\x15clear\r")  # nothing of the line before
+    shell.press("\x15clear; echo ready\r")  # nothing of the line before
+    shell.until(_ready)  # what is typed while a command runs is echoed in front of the prompt
     shell.press(typed + "\t")
     shell.until(completed, 30)
     shell.press("\x15")
