@@ -9,16 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from auto_interventions.report.drawing import altair, draw, values
+from auto_interventions.report.drawing import altair, values
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.planted.figure import affected_words, draw_points  # noqa: E402
+from benchmarks.planted.figure import affected_words, draw_points, write_alone  # noqa: E402
 
 DOCS = REPOSITORY / "docs"
-# The report's variables have no meaning in a file of its own: greys that can be read on white and on black.
-COLOURS = {"var(--ink)": "#888", "var(--quiet)": "#888", "var(--rule)": "#8885", "var(--paper)": "none"}
 OURS, OTHER = "#2f7fb8", "#c2703d"
 AFFECTED = {"100%": "all prompts affected", "10%": "a tenth of them", "2%": "one in fifty"}
 METHODS = {
@@ -119,10 +117,7 @@ def main() -> None:
         "equal-texts": (at_equal_texts, "Planted differences recovered at equal texts", "By kind of difference and by method."),
     }
     for name, (plot, title, text) in plots.items():
-        svg = str(draw(plot(), name, title, text).svg).replace("<svg ", '<svg font-family="sans-serif" ', 1)
-        for variable, plain in COLOURS.items():
-            svg = svg.replace(variable, plain)
-        (DOCS / "images" / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
+        write_alone(plot(), name, title, text, DOCS / "images" / f"{name}.svg")
 
 
 if __name__ == "__main__":

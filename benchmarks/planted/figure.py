@@ -39,7 +39,12 @@ def draw_points(points: list[dict[str, object]], path: Path) -> None:
     text = (
         "For each effect and share of affected prompts: texts of an exhaustive audit, of an active one, and of an oracle. Lower is better."
     )
-    svg = str(draw(chart, "planted", title, text).svg)
+    write_alone(chart, "planted", title, text, path)
+
+
+def write_alone(chart: Any, name: str, title: str, text: str, path: Path) -> None:
+    """Writes a chart that the report's style sheet would colour as a file of its own."""
+    svg = str(draw(chart, name, title, text).svg)
     for variable, plain in _COLOURS.items():
         svg = svg.replace(variable, plain)
     svg = svg.replace("<svg ", '<svg font-family="sans-serif" ', 1)  # the page's style sheet is not there to give one

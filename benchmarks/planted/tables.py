@@ -89,6 +89,7 @@ def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[dict[str, Any
     lines: list[dict[str, Any]] = []
     for cell in sorted({cell for cell, _ in steps if cell.effect}, key=_order):
         mine, every = reached(steps[cell, strategy], seeds), reached(steps[cell, "exhaustive"], seeds)
+        every_failed = missed(steps[cell, "exhaustive"], seeds)
         tried = [row for step in steps[cell, strategy].values() for row in step] or [
             row for s in steps[cell, "exhaustive"].values() for row in s
         ]
@@ -99,11 +100,11 @@ def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[dict[str, Any
                 "reached": mine,
                 "failed": missed(steps[cell, strategy], seeds),
                 "exhaustive": every,
-                "exhaustive_failed": missed(steps[cell, "exhaustive"], seeds),
+                "exhaustive_failed": every_failed,
                 "oracle": oracle,
                 "saved": EXHAUSTIVE / mine.texts if mine and every else None,
                 "ratio": every.texts / mine.texts if mine and every else None,
-                "at_least": at_least(mine, every, missed(steps[cell, "exhaustive"], seeds)),
+                "at_least": at_least(mine, every, every_failed),
             }
         )
     return lines
