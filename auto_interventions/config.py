@@ -55,7 +55,7 @@ class SamplingConfig(Part):
     mixture of both; uniform: everywhere alike; exhaustive: all of `max_texts` at once, uniformly, with fixed-size tests (what `compare`
     compares with). All but exhaustive stop as soon as the evidence decides."""
     confirm_share: Share = 0.5
-    """Share of `max_texts` that is kept for confirming."""
+    """Share of `max_texts` that is kept for confirming. `active` explores with up to 30% of it while nothing is worth confirming."""
     prefixes_after: Positive | None = 8
     """Once every exploring prompt of a stratum was asked this often and more are wanted, beginnings of its most telling texts become new
     prompts (live models only, and not where sampling is uniform or exhaustive; docs/prompts.md); null: never."""

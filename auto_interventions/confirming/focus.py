@@ -4,13 +4,12 @@ The *backbone* of confirming is a random order of the confirm pool's prompts: it
 in the strata where undecided sentences gain most: they carry evidence. Any rule that looks at the past only keeps the e-values valid, for
 under the null the two texts of a pair are exchangeable at whatever prompt.
 
-Votes.  In stratum s sentence h has paid payoffs with mean m and second moment v (explored and confirmed pairs together, shrunk towards all
-strata as far as chance explains their scatter, m drawn from its approximate posterior: Thompson sampling); a bettor would gain G_hs
-(`betting.best_growth`; where verdicts are graded `approximate_growth`) nats a pair there. A sentence votes for the strata in
-proportion to their prompts × G². Votes are weighed by belief × (nats a pair) / (nats still needed): pairs go where decisions are cheapest.
-Belief is what exploring showed, less what the best of so many candidates shows by chance, and what confirming has shown since
-(`beliefs_of`): else the luckiest sentence of exploring would keep its vote however it fares on fresh pairs. Sentences that the pairs left
-could not decide do not vote. If the vote is hardly better than looking everywhere (`WORTH`), nothing is focused.
+Votes.  Explored and confirmed pairs together say in which strata sentence h holds (`places.locate`: a posterior, not a choice), and so
+how many nats a pair, G_hs, are to be expected in stratum s. A sentence votes for the strata in proportion to their prompts × G². Votes are
+weighed by belief × (nats a pair) / (nats still needed): pairs go where decisions are cheapest. Belief is what exploring showed, less what
+the best of so many candidates shows by chance, and what confirming has shown since (`beliefs_of`): else the luckiest sentence of exploring
+would keep its vote however it fares on fresh pairs. Sentences that the pairs left could not decide do not vote. If the vote is hardly
+better than looking everywhere (`WORTH`), nothing is focused.
 
 Stakes.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and where on
 the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang & Ramdas
@@ -25,18 +24,18 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
-from auto_interventions.exploring.divergence import doubt
-from auto_interventions.fingerprint import generator
-from auto_interventions.inference.betting import approximate_growth, best_growth, betting_grid
+from auto_interventions.inference.betting import betting_grid
+from auto_interventions.inference.places import locate
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
+_LEAST_GAIN = 1e-9  # nats a pair
 _HOPE = 0.5  # of the nats that are needed must be within reach
 _UNBELIEVED = 50.0  # nats: less belief than this underflows
 _EVEN = 0.3  # of the error budget is shared evenly, whatever exploring showed
-_CANDIDATES = 1000.0  # words and phrases that a proposal had to beat
-_FORM_CANDIDATES = 60.0  # measures of form, of which there are no more
+WORD_CANDIDATES = 1000.0  # words and phrases that a proposal had to beat
+FORM_CANDIDATES = 60.0  # measures of form, of which there are no more
 _FORM = ("format", "refusal", "language")  # sources of sentences about form
 _READ_CANDIDATES = 20.0  # where a language model proposed it
 _REVERSED = 0.15  # of the capital bets against the direction that exploring showed
@@ -100,7 +99,7 @@ def _log_odds(hypotheses: Sequence[Hypothesis]) -> FloatArray:
 def _log_candidates(hypothesis: Hypothesis) -> float:
     if hypothesis.check is None:
         return -math.inf if hypothesis.source == "own" else math.log(_READ_CANDIDATES)
-    return math.log(_FORM_CANDIDATES if hypothesis.source in _FORM else _CANDIDATES)
+    return math.log(FORM_CANDIDATES if hypothesis.source in _FORM else WORD_CANDIDATES)
 
 
 def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:
@@ -127,13 +126,14 @@ def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> F
 def local_stakes(seen: FloatArray) -> FloatArray:
     """(H, S) in [0, 1]: how much of its stake each sentence should bet in each stratum, 1 where most.
 
-    In proportion to mean / second moment of what it paid there, in the direction that it leans to, shrunk towards all strata as far as
-    chance explains their scatter: alike everywhere until strata are seen to differ.
+    In proportion to mean / second moment of what it is believed to pay there, in the direction that it leans to, but nowhere less than the
+    square of those of all strata together: alike everywhere until strata are seen to differ, and where nothing is ever lost.
 
     `seen`: (H, S, 3) number, sum and sum of squares of each sentence's payoffs in each stratum.
     """
-    means, seconds, _ = _shrunk(seen)
-    stakes = np.clip(means / seconds, 0.0, 1.0)
+    places, whole = locate(seen, _leaning(seen)), seen.sum(axis=1)
+    least = (whole[:, 1] / np.maximum(whole[:, 2], 1e-12)) ** 2
+    stakes = np.clip(np.maximum(places.mean / places.second, least[:, None]), 0.0, 1.0)
     most = stakes.max(axis=1, keepdims=True, initial=0.0)
     return np.where(most > 0, stakes / np.maximum(most, 1e-12), 1.0)
 
@@ -144,7 +144,6 @@ def focus_of(
     needed: FloatArray,
     beliefs: FloatArray,
     pairs_left: int,
-    seed: tuple[int, int],
     graded: BoolArray | None = None,
 ) -> FloatArray | None:
     """(S,) how focused pairs should be spread over the strata; None if focusing would not pay.
@@ -155,11 +154,10 @@ def focus_of(
         needed: (H,) nats that each sentence still needs; ≤ 0 = decided.
         beliefs: (H,) see `beliefs_of`.
         pairs_left: pairs that the budget still allows.
-        seed: of the Thompson draws.
         graded: (H,) whose payoffs lie anywhere in [−1, 1], as language models judge; None: none.
     """
     population = sizes / sizes.sum()
-    gains = _gains(seen, seed, np.zeros(len(seen), dtype=np.bool_) if graded is None else graded)
+    gains = np.maximum(locate(seen, _leaning(seen), graded).growth, _LEAST_GAIN)
     undecided = (needed > 0) & (gains.max(axis=1, initial=0.0) * pairs_left >= _HOPE * needed)
     if not undecided.any():
         return None
@@ -172,21 +170,6 @@ def focus_of(
     return focus if weight @ (gains @ focus) > WORTH * (weight @ (gains @ population)) else None
 
 
-def _gains(seen: FloatArray, seed: tuple[int, int], graded: BoolArray) -> FloatArray:
-    """(H, S) nats a pair that a Thompson draw promises each sentence in each stratum, in the direction that it leans to."""
-    means, seconds, weight = _shrunk(seen)
-    draws = generator("confirm focus", *seed).standard_normal(means.shape)
-    means = np.maximum(means + draws * np.sqrt(seconds / weight), 0.0)
-    return np.maximum(np.where(graded[:, None], approximate_growth(means, seconds), best_growth(means, seconds)), 1e-9)
-
-
-def _shrunk(seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(H, S) mean payoffs in the direction that each sentence leans to, second moments, and how many pairs they are worth."""
-    whole = seen.sum(axis=1)  # (H, 3)
-    count = np.maximum(whole[:, 0], 1.0)
-    sign = np.where(whole[:, 1] < 0, -1.0, 1.0)
-    mean, second = np.abs(whole[:, 1]) / count, np.maximum(whole[:, 2] / count, 1e-6)
-    prior = doubt(seen)[:, None]
-    weight = seen[..., 0] + prior
-    means = (sign[:, None] * seen[..., 1] + prior * mean[:, None]) / weight
-    return means, (seen[..., 2] + prior * second[:, None]) / weight, weight
+def _leaning(seen: FloatArray) -> FloatArray:
+    """(H,) +1 or −1: the side on which each sentence has paid more."""
+    return np.where(seen[..., 1].sum(axis=1) < 0, -1.0, 1.0)

@@ -175,7 +175,7 @@ def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config:
     needed = nats_needed(state, explored, config.inference.alpha)
     needed = np.where(state.by_model & ~is_open(state, explored, config), 0.0, needed)  # settled ones do not vote
     beliefs = beliefs_of(state.hypotheses, state.log_e, state.shares)
-    return focus_of(state.seen, _sizes(plan, state), needed, beliefs, spare, (config.sampling.seed, state.rounds), state.by_model)
+    return focus_of(state.seen, _sizes(plan, state), needed, beliefs, spare, state.by_model)
 
 
 def _within_reach(state: ConfirmState, explored: RoundState, config: AuditConfig, left: int) -> bool:

@@ -1,60 +1,51 @@
 """Suspicion: which strata would soonest decide about the checks that the explored pairs suggest.
 
-Each suggested check is an arm in each stratum where it has paid so far: payoffs of mean m, second moment v, shrunk towards all strata as
-far as chance explains their scatter (`divergence.doubt`); a bettor would gain G (`betting.best_growth`) nats a pair there. Means are
-drawn from their approximate posteriors, the best arm of each draw gets a vote, and pairs are spread by the votes: Thompson sampling
-(1933; Russo & Van Roy 2018), a batch at a time. So a word that came up three times, each time in the same stratum, is looked for there
-until it stands out or is refuted; one that came up three times in three places is not.
+Each suggested check is believed as far as its e-value of holding in some strata (`places.evidence_of_places`) exceeds 1, less so where it
+may as well hold everywhere: such a check needs no place. Taken to be real, each is located (`places.locate`), and gives its vote to the
+strata in proportion to their prompts × G², where G are the nats a pair that are to be expected there. So a word that came up three times,
+each time in the same stratum, is looked for there until it stands out or is refuted, and one whose rate rose a little in ten strata of a
+hundred in those ten.
 
-Kinds of checks vote apart, with as many draws each: of thousands of words some will have come up three times in a row by chance, of twenty
-measures of form none.
+Kinds of checks vote apart: of thousands of words some will have come up three times in a row by chance, of twenty measures of form none.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit
 
-from auto_interventions.exploring.divergence import doubt
-from auto_interventions.fingerprint import generator
-from auto_interventions.inference.betting import best_growth
+from auto_interventions.inference.places import evidence_everywhere, evidence_of_places, locate
 from auto_interventions.records import FloatArray, IntArray
 
-DRAWS = 64
-CONCENTRATED = 2.0  # an arm has to promise so many times what its check promises everywhere
+_CERTAIN = 500.0  # nats: more belief than this overflows
+_VOTERS = 100  # of each kind, the most believed; the others would hardly add to the vote
 
 
-def suspected(seen: FloatArray, forward: FloatArray, kinds: IntArray, sizes: FloatArray, seed: tuple[int, int]) -> FloatArray | None:
-    """(S,) shares of the votes; None where no check is concentrated anywhere.
+def suspected(seen: FloatArray, forward: FloatArray, kinds: IntArray, sizes: FloatArray) -> FloatArray | None:
+    """(S,) shares of the votes; None where nothing was paid anywhere.
 
     Args:
         seen: (C, S, 3) number, sum and sum of squares of each check's payoffs in each stratum.
         forward: (C,) +1 or −1: the direction in which each check leans.
         kinds: (C,) number of each check's kind.
         sizes: (S,) prompts of the pool; nothing is expected of a stratum without any.
-        seed: of the draws.
     """
     votes = np.zeros(seen.shape[1])
     for kind in np.unique(kinds).tolist():
-        own = kinds == kind
-        votes += _votes(seen[own], forward[own], sizes, (*seed, kind))
+        votes += _votes(seen[kinds == kind], forward[kinds == kind], sizes)
     return votes / votes.sum() if votes.any() else None
 
 
-def _votes(seen: FloatArray, forward: FloatArray, sizes: FloatArray, seed: tuple[int, int, int]) -> FloatArray:
-    """(S,) votes of one kind."""
-    whole = seen.sum(axis=1)
-    count = np.maximum(whole[:, 0], 1.0)
-    mean, second = np.maximum(forward * whole[:, 1], 0.0) / count, np.maximum(whole[:, 2] / count, 1e-6)
-    check, stratum = np.nonzero((forward[:, None] * seen[..., 1] > 0) & (sizes > 0))
-    if not len(check):
-        return np.zeros(seen.shape[1])
-    prior = doubt(seen)[check]
-    arms = seen[check, stratum]
-    weight = arms[:, 0] + prior
-    means = (forward[check] * arms[:, 1] + prior * mean[check]) / weight
-    seconds = (arms[:, 2] + prior * second[check]) / weight
-    draws = generator("suspicion", *seed).standard_normal((DRAWS, len(check)))
-    gains = best_growth(np.maximum(means + draws * np.sqrt(seconds / weight), 0.0), seconds)
-    best = gains.argmax(axis=1)
-    worth = gains[np.arange(DRAWS), best] > CONCENTRATED * best_growth(mean, second)[check[best]]
-    return np.bincount(stratum[best[worth]], minlength=seen.shape[1]).astype(np.float64)
+def _votes(seen: FloatArray, forward: FloatArray, sizes: FloatArray) -> FloatArray:
+    """(S,) votes of one kind, adding up to what its believed checks owe to places."""
+    leaning = forward[:, None] * seen[..., 1]
+    won, lost = (seen[..., 2] + leaning) / 2, (seen[..., 2] - leaning) / 2
+    some = evidence_of_places(won, lost)
+    local = expit(some - evidence_everywhere(won.sum(axis=1), lost.sum(axis=1)))
+    belief = np.maximum(np.expm1(np.minimum(some, _CERTAIN)), 0.0) * local
+    voters = np.argsort(-belief, kind="stable")[:_VOTERS]
+    voters = voters[won[voters].any(axis=1)]
+    believed, local = belief[voters] / max(belief[voters].sum(), 1e-300), local[voters]
+    each = sizes * locate(seen[voters], forward[voters]).growth ** 2
+    each /= np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
+    return np.asarray((believed @ each) * (believed @ local), dtype=np.float64)

@@ -5,6 +5,8 @@ for the base's), pair by pair, who had known the best stake: max over λ ≤ 1 o
 Σ log(1 + λ·x). That is how confirming will decide, so the proposals that rank first here are those that can be confirmed there. It is no
 e-value (the stake has seen the data); fresh prompts give that.
 
+That is asked of all strata alike and, if that is more, of some strata (`places.evidence_of_places`).
+
 A prompt that was asked fifty times says much about itself and little about others, on which confirming bets. So the evidence is at most
 two coin flips' worth, 2·log 2, for each prompt in whose pairs the check leans its way more than the other way.
 """
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from auto_interventions.inference.places import evidence_of_places
 from auto_interventions.records import FloatArray, numbers_of
 
 _A_PROMPT = 2 * math.log(2)
@@ -27,7 +30,7 @@ _A_PROMPT = 2 * math.log(2)
 class Evidence:
     """Of C checks, each (C,).
 
-    `base`, `intervention`: rates, means over prompts. `growth`: the evidence, the larger of overall and in the best stratum.
+    `base`, `intervention`: rates, means over prompts. `growth`: the evidence, the larger of overall and in some strata.
     `direction`: +1 where the intervention has more, −1 where the base has, there where the evidence lies. `local`: the evidence in the best
     stratum alone, nothing taken off for having chosen it: no ground to propose a check, but one to look there.
     """
@@ -83,17 +86,31 @@ class Design:
         leaning = csr_matrix(self.pairs_of_prompt @ payoffs)
         leaning.data = np.sign(leaning.data)
         overall, overall_sum = _growth(_sums(payoffs), _sums(squares), _sums(leaning))
-        pairs = csr_matrix(self.members @ self.pairs_of_prompt)
-        local, local_sum = _growth(dense(pairs, payoffs), dense(pairs, squares), dense(self.members, leaning))
-        best = local.argmax(axis=0) if self.strata else np.zeros(overall.size, dtype=np.int64)
-        columns = np.arange(best.size)
-        alone = local[best, columns] if self.strata else np.zeros(overall.size)
-        local -= np.log(max(1, self.strata))  # the best of so many strata was chosen
-        where = local[best, columns] > overall if self.strata > 1 else np.zeros(overall.size, dtype=bool)
-        growth = np.where(where, local[best, columns], overall)
-        direction = np.sign(np.where(where, local_sum[best, columns], overall_sum))
+        growth, direction, alone = overall, np.sign(overall_sum), overall
+        if self.strata > 1:
+            some, leans, alone = self._by_stratum(payoffs, squares, leaning)
+            growth, direction = np.maximum(growth, some), np.where(some > growth, leans, direction)
         prompts = max(1, self.prompts)
         return Evidence(base / prompts, intervention / prompts, growth, np.where(direction == 0, 1.0, direction), alone)
+
+    def _by_stratum(self, payoffs: csr_matrix, squares: csr_matrix, leaning: csr_matrix) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(C,) evidence of holding in one stratum or some, its direction, and that of the best stratum, nothing taken off for the choice.
+
+        `payoffs`, `squares`: (n, C). `leaning`: (prompts, C) signs.
+        """
+        pairs = csr_matrix(self.members @ self.pairs_of_prompt)
+        total, paid, lean = dense(pairs, payoffs), dense(pairs, squares), dense(self.members, leaning)  # (S, C)
+        local, _ = _growth(total, paid, lean)
+        best, columns = local.argmax(axis=0), np.arange(local.shape[1])
+        alone = np.asarray(local[best, columns])
+        some: list[FloatArray] = []
+        for side in (1.0, -1.0):
+            won, lost, most = (paid + side * total) / 2, (paid - side * total) / 2, _A_PROMPT * np.maximum(side * lean, 0.0)
+            some.append(evidence_of_places(won.T, lost.T, most.T).round(9))
+        growth = np.stack([alone - np.log(self.strata), *some])
+        direction = np.stack([np.sign(total[best, columns]), np.ones(len(columns)), -np.ones(len(columns))])
+        highest = growth.argmax(axis=0)
+        return growth[highest, columns], direction[highest, columns], alone
 
     def means(self, marks: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
         """(prompts, C) share of a prompt's texts that hold, of the base and of the intervention."""

@@ -7,8 +7,9 @@ from collections import Counter
 
 import numpy as np
 
-from auto_interventions.confirming import payoff_sums
-from auto_interventions.exploring import suspected
+from auto_interventions.config import AuditConfig
+from auto_interventions.confirming import FORM_CANDIDATES, WORD_CANDIDATES, payoff_sums
+from auto_interventions.exploring import pairs_wanted, suspected
 from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis, Pair
@@ -23,9 +24,13 @@ EXHAUSTIVE_PAIRS = 60_000
 
 
 # While exploring goes on, suggestions are read off so many of the last pairs: a round's cost must not grow with all that were drawn.
-SUGGESTING_PAIRS = 2_000
+SUGGESTING_PAIRS = 5_000
 # Nats of explored evidence from which a sentence may be worth confirming: fewer are soon had by chance.
 NAMED = 10.0
+# Nats that a suggestion must have beyond what the best of so many has by chance, to be worth confirming's share of `max_texts`.
+PROMISING = 1.0
+# Of confirming's share, what exploring may not use up while nothing is promising.
+KEPT = 0.7
 
 
 def propose(where: Workspace) -> Counts:
@@ -42,6 +47,25 @@ def named(where: Workspace) -> bool:
     """Whether what was explored so far describes the difference well enough to be confirmed."""
     with where.ledger.stage("propose"):
         return bool(_named(where, suggestions(where)).any())
+
+
+def for_exploring(where: Workspace) -> AuditConfig:
+    """The audit's settings; while nothing is promising that could be confirmed, with more texts for exploring once its share is spent.
+
+    Not where language models name or the user's own sentences wait: those may hold whatever the detectors suggest.
+    """
+    config, state = where.config, where.explore_state()
+    if config.sampling.strategy != "active" or where.language.labeller is not None or config.hypotheses.own_sentences:
+        return config
+    if not state.round or pairs_wanted(state, config) >= config.sampling.per_round // 2:
+        return config
+    with where.ledger.stage("propose"):
+        found = suggestions(where)
+    chance = np.log(np.where(found.lexical, WORD_CANDIDATES, FORM_CANDIDATES))
+    if (found.evidence.growth >= chance + PROMISING).any():
+        return config
+    sampling = config.sampling.model_copy(update={"confirm_share": KEPT * config.sampling.confirm_share})
+    return config.model_copy(update={"sampling": sampling})
 
 
 def _named(where: Workspace, found: Candidates) -> BoolArray:
@@ -65,7 +89,7 @@ def suspicion(where: Workspace) -> FloatArray | None:
         open_ones = np.flatnonzero(~_named(where, found))
         sizes = np.array([pool[name] for name in names], dtype=np.float64)
         sums, direction = payoff_sums(found.payoffs[open_ones], found.strata, names), found.evidence.direction[open_ones]
-        return suspected(sums, direction, found.lexical[open_ones].astype(np.int64), sizes, (state.seed, state.round))
+        return suspected(sums, direction, found.lexical[open_ones].astype(np.int64), sizes)
 
 
 def proposals(where: Workspace) -> tuple[Hypothesis, ...]:

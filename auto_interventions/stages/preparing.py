@@ -12,7 +12,7 @@ from auto_interventions.runs.ledger import StageCounts
 from auto_interventions.stages.answering import numbered
 from auto_interventions.stages.checking import check_bank, check_budget
 from auto_interventions.stages.confirming import begin
-from auto_interventions.stages.exploring import named, suspicion
+from auto_interventions.stages.exploring import for_exploring, named, suspicion
 from auto_interventions.stages.growing import free_bank, grow
 from auto_interventions.stages.order import Counts
 from auto_interventions.stages.workspace import Workspace
@@ -77,7 +77,7 @@ def plan(where: Workspace, phase: Pool, round: int) -> int:
 
 
 def _plan_explore(where: Workspace, round: int) -> tuple[str, list[Request]]:
-    config, state = where.config, where.explore_state()
+    config, state = for_exploring(where), where.explore_state()
     if reason := why_stop(state, config, named=lambda: named(where)):
         return reason, []
     pool = where.prompts_of("explore")

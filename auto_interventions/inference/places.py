@@ -1,0 +1,129 @@
+"""Where a difference lies: the strata in which a check pays, out of payoffs −1, 0 and 1 by stratum.
+
+Two questions, two functions. Both take a change to hold in some strata and in no others, in a share of them that nobody knows.
+
+*Is there anything?* (`evidence_of_places`.)  In one stratum a bettor who stakes a fixed part of the capital on each payoff makes W_s,
+averaged over stakes. If a share π of the strata is affected, Π_s (1 − π + π W_s) is a test martingale, as one pair changes one factor, and
+so is its average over a grid of π (Vovk & Wang 2021). It sees ten strata of a hundred with two nats each, which neither the best stratum
+nor all together show. Nothing is assumed of base rates, which may differ from stratum to stratum.
+
+*Where?* (`locate`.)  That is asked of checks that are taken to be real, so more may be assumed: in an affected stratum pairs are won at
+rate a and lost at rate b, elsewhere both at rate b, alike in all strata. Won and lost pairs are Poisson; a and b by expectation and
+maximisation (Dempster, Laird & Rubin 1977) for each of six shares of affected strata, weighed by their likelihood. So a word that the base
+never writes is located by its first text, while of a word that one text in twelve has anyway it takes a hundred.
+
+No error rate hangs on either: they decide where to look, what to propose, and how much of a stake to bet where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auto_interventions.inference.betting import approximate_growth, best_growth
+from auto_interventions.records import BoolArray, FloatArray
+
+_STAKES = np.array([0.2, 0.4, 0.6, 0.8, 0.95])
+_SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])  # of the strata, affected
+_EVERYWHERE = np.append(_SHARES, 1.0)
+_STEPS = 11  # of expectation and maximisation: more hardly move the posterior
+_LEAST_RISE = 0.02  # of the rate, at the start
+_HALF_A_PAIR = 0.5  # won and lost beforehand, so that no rate is 0
+_APART = 1.001  # a / b at least
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is believed of H checks in S strata, each (H, S).
+
+    `growth`: nats a pair that a bettor would earn who learns whether the stratum is affected. `mean`, `second`: expected payoff in the
+    direction that was asked for, and its expected square.
+    """
+
+    growth: FloatArray
+    mean: FloatArray
+    second: FloatArray
+
+
+def evidence_of_places(won: FloatArray, lost: FloatArray, most: FloatArray | None = None) -> FloatArray:
+    """(C,) log e-values against "each pair that one side wins is a coin flip, in every stratum".
+
+    Args:
+        won: (C, S) pairs won in each stratum, in the direction that is asked for.
+        lost: (C, S) pairs lost.
+        most: (C, S) what log W_s may be at most; None: unbounded.
+
+    >>> won = np.zeros((3, 100))
+    >>> won[0, :10], won[1, 0], won[2, :] = 4, 4, 4
+    >>> evidence_of_places(won, np.stack([np.zeros(100), np.zeros(100), np.full(100, 4)])).round(1)
+    array([11.2,  0.7, -2.9])
+    """
+    row, stratum = np.nonzero(won + lost)  # where nobody wins W is 1, and its factor too
+    wealth = _log_mean_wealth(won[row, stratum], lost[row, stratum])
+    if most is not None:
+        wealth = np.minimum(wealth, most[row, stratum])
+    own = [
+        np.bincount(row, weights=np.logaddexp(np.log1p(-share), np.log(share) + wealth), minlength=len(won)) for share in _SHARES.tolist()
+    ]
+    return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(_SHARES)))
+
+
+def evidence_everywhere(won: FloatArray, lost: FloatArray) -> FloatArray:
+    """(C,) the same for one bettor in all strata alike; `won`, `lost`: (C,) pairs."""
+    return _log_mean_wealth(won, lost, np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95]))
+
+
+def locate(seen: FloatArray, direction: FloatArray, graded: BoolArray | None = None) -> Places:
+    """Where H checks that are taken to be real hold.
+
+    Args:
+        seen: (H, S, 3) number, sum and sum of squares of the payoffs of each stratum.
+        direction: (H,) +1 or −1: more in the intervention, or in the base.
+        graded: (H,) whose payoffs lie anywhere in [−1, 1], as language models judge; None: none.
+    """
+    count, forward = seen[..., 0], direction[:, None] * seen[..., 1]
+    won, lost = (np.maximum(seen[..., 2] + side * forward, 0.0) / 2 for side in (1.0, -1.0))  # graded payoffs may sum to more than squares
+    affected, likelihood, higher, lower = _mixture(count, won, lost)
+    chance = likelihood[..., None] * affected
+    rise, paid = higher - lower, higher + lower
+    growth = best_growth(rise, paid)
+    if graded is not None:
+        growth = np.where(graded[:, None], approximate_growth(rise, paid), growth)
+    paid_anyway = (2 * likelihood * lower).sum(axis=1)[:, None]
+    return Places(_mean(chance, growth), _mean(chance, rise), paid_anyway + _mean(chance, paid - 2 * lower))
+
+
+def _mean(chance: FloatArray, value: FloatArray) -> FloatArray:
+    """(H, S) of (H, P, S) chances and (H, P) values."""
+    return np.asarray(np.einsum("hps,hp->hs", chance, value))
+
+
+def _mixture(count: FloatArray, won: FloatArray, lost: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """(H, P, S) chance that a stratum is affected for each of P shares, (H, P) how likely the shares are, and (H, P) rates a and b."""
+    pairs, wins, losses = (sums.sum(axis=1)[:, None] for sums in (count, won, lost))
+    lower = np.repeat((losses + _HALF_A_PAIR) / (pairs + 1), len(_EVERYWHERE), axis=1)
+    rise = np.maximum((wins - losses) / np.maximum(pairs, 1.0), _LEAST_RISE)
+    higher = np.minimum(lower + rise / _EVERYWHERE, 1.0)
+    affected, fit = _expected(count, won, higher, lower)
+    for _ in range(_STEPS):
+        inside_won, inside = np.einsum("hps,hs->hp", affected, won), np.einsum("hps,hs->hp", affected, count)
+        lower = np.minimum((losses + wins - inside_won + _HALF_A_PAIR) / (2 * pairs - inside + 1), 1 / _APART)
+        higher = np.clip((inside_won + _HALF_A_PAIR) / (inside + 1), lower * _APART, 1.0)
+        affected, fit = _expected(count, won, higher, lower)
+    likely = (wins + losses) * np.log(lower) - 2 * pairs * lower + fit
+    likely = np.exp(likely - likely.max(axis=1, keepdims=True))
+    return affected, likely / likely.sum(axis=1, keepdims=True), higher, lower
+
+
+def _expected(count: FloatArray, won: FloatArray, higher: FloatArray, lower: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(H, P, S) chance that a stratum is affected, and (H, P) log-likelihood against "no stratum is"."""
+    yes, no = np.log(_EVERYWHERE)[:, None], np.log(np.maximum(1 - _EVERYWHERE, 1e-12))[:, None]
+    ratio = yes + won[:, None] * np.log(higher / lower)[..., None] - count[:, None] * (higher - lower)[..., None]
+    total = np.logaddexp(no, ratio)
+    return np.exp(ratio - total), np.asarray(total.sum(axis=-1))
+
+
+def _log_mean_wealth(won: FloatArray, lost: FloatArray, stakes: FloatArray = _STAKES) -> FloatArray:
+    """(…) log of the mean over stakes λ of (1 + λ)^won (1 − λ)^lost."""
+    capital = won[..., None] * np.log1p(stakes) + lost[..., None] * np.log1p(-stakes)
+    return np.asarray(np.logaddexp.reduce(capital, axis=-1) - np.log(len(stakes)))
