@@ -28,7 +28,7 @@ from auto_interventions.exploring import RoundBatch, RoundState, allocation_of, 
 from auto_interventions.fingerprint import generator
 from auto_interventions.hypotheses import read_off
 from auto_interventions.records import FloatMatrix, Generation, Pair, Prompt
-from auto_interventions.stages.exploring import SUGGESTING_PAIRS, named, suspicion
+from auto_interventions.stages.exploring import named, suggesting_pairs, suspicion
 from auto_interventions.stages.sampling import sides
 from auto_interventions.stages.workspace import Workspace
 
@@ -116,7 +116,7 @@ def one_round(where: Workspace, stories: Stories, round: int, pairs: int) -> Tim
     """A round as the stages do it, part by part."""
     times: Times = {}
     config = where.config
-    last = [text for side in sides(where.explored_pairs()[-SUGGESTING_PAIRS:]) for text in side]
+    last = [text for side in sides(where.explored_pairs()[-suggesting_pairs(where.config) :]) for text in side]
     with timed(times, "features"):
         read_off(last)
     with timed(times, "suspicion"):  # and whether the difference has a name: both read the same suggestions

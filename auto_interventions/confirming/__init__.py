@@ -2,7 +2,7 @@
 
 from auto_interventions.confirming.conclude import Conclusion, capped_exp, conclude
 from auto_interventions.confirming.evidence import log_e_overall, validated
-from auto_interventions.confirming.focus import FORM_CANDIDATES, WORD_CANDIDATES, focus_of, shares_of
+from auto_interventions.confirming.focus import FORM_CANDIDATES, PROMISING, WORD_CANDIDATES, focus_of, shares_of
 from auto_interventions.confirming.outlook import outlook
 from auto_interventions.confirming.payoffs import payoff_sums
 from auto_interventions.confirming.plan import ConfirmPlan, ConfirmRound, next_round, plan_confirmation
@@ -12,6 +12,7 @@ from auto_interventions.confirming.state import ConfirmState, confirm_round
 
 __all__ = [
     "FORM_CANDIDATES",
+    "PROMISING",
     "WORD_CANDIDATES",
     "Block",
     "Conclusion",

@@ -11,6 +11,9 @@ the best of so many candidates shows by chance, and what confirming has shown si
 would keep its vote however it fares on fresh pairs. Sentences that the pairs left could not decide do not vote. If the vote is hardly
 better than looking everywhere (`WORTH`), nothing is focused.
 
+Reach.  A sentence whose average over all prompts is small may still differ where it holds. While fresh pairs have not disowned it, and
+what it pays there would validate it with the pairs left, it is not given up (`reach_in_places`).
+
 Stakes.  What exploring showed of a sentence is past when confirming begins, so it may choose its share of the error budget and where on
 the grid of stakes its capital lies (compound e-values, Ignatiadis, Wang & Ramdas 2024, arXiv:2409.19812; weighted e-BH, Wang & Ramdas
 2022). And what was seen before a round may choose how much of its stake a sentence bets in which stratum (`local_stakes`): one that is
@@ -25,11 +28,13 @@ import numpy as np
 from scipy.special import softmax
 
 from auto_interventions.inference.betting import betting_grid
-from auto_interventions.inference.places import locate
+from auto_interventions.inference.places import Places, locate
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
+PROMISING = 1.0  # nats beyond what the best of so many candidates has by chance
+_GIVEN_UP = -2.0  # nats: a sentence is not believed any more
 _LEAST_GAIN = 1e-9  # nats a pair
 _HOPE = 0.5  # of the nats that are needed must be within reach
 _UNBELIEVED = 50.0  # nats: less belief than this underflows
@@ -157,17 +162,44 @@ def focus_of(
         graded: (H,) whose payoffs lie anywhere in [−1, 1], as language models judge; None: none.
     """
     population = sizes / sizes.sum()
-    gains = np.maximum(locate(seen, _leaning(seen), graded).growth, _LEAST_GAIN)
+    votes, gains = _votes(locate(seen, _leaning(seen), graded), population)
     undecided = (needed > 0) & (gains.max(axis=1, initial=0.0) * pairs_left >= _HOPE * needed)
     if not undecided.any():
         return None
-    gains, needed, beliefs = gains[undecided], needed[undecided], beliefs[undecided]
-    votes = population * gains**2
-    votes /= votes.sum(axis=1, keepdims=True)
+    votes, gains, needed, beliefs = votes[undecided], gains[undecided], needed[undecided], beliefs[undecided]
     weight = beliefs * (votes * gains).sum(axis=1) / needed
     weight /= weight.sum()
     focus = np.asarray(weight @ votes, dtype=np.float64)
     return focus if weight @ (gains @ focus) > WORTH * (weight @ (gains @ population)) else None
+
+
+def reach_in_places(
+    hypotheses: Sequence[Hypothesis],
+    log_e: FloatArray,
+    seen: FloatArray,
+    sizes: FloatArray,
+    needed: FloatArray,
+    pairs_left: int,
+    smallest: float,
+) -> BoolArray:
+    """(H,) which sentences with a check differ by `smallest` or more where they hold, as far as they are to be believed, and would be
+    validated if the pairs left went there.
+
+    Believed are those with hardly less evidence, explored and since (log_e, (H,)), than the best of so many candidates has by chance. Other
+    arguments as in `focus_of`.
+    """
+    believed = (_log_odds(hypotheses) + log_e >= _GIVEN_UP) & ~judged_by_model(hypotheses)
+    places = locate(seen, _leaning(seen))
+    votes, gains = _votes(places, sizes / sizes.sum())
+    reached = (needed > 0) & ((votes * gains).sum(axis=1) * pairs_left >= needed)
+    return believed & reached & ((votes * places.mean).sum(axis=1) >= smallest)
+
+
+def _votes(places: Places, population: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(H, S) where each sentence wants the next pair, each row adding up to 1, and nats a pair there."""
+    gains = np.maximum(places.growth, _LEAST_GAIN)
+    votes = population * gains**2
+    return votes / votes.sum(axis=1, keepdims=True), gains
 
 
 def _leaning(seen: FloatArray) -> FloatArray:

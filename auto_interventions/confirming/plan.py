@@ -10,7 +10,7 @@ spent), all prompts get further samples alike, while the budget lasts and the se
 pairs do.
 
 Besides, a round may hold focused pairs (`confirming.focus`): further samples of prompts in the strata where undecided sentences gain
-most.
+most, at most twice the backbone, or while the budget lasts and some sentence is within reach in the strata where it holds.
 
 Where language models judge every sentence, verdicts are dear and pairs are not: the backbone visits each prompt once, as few prompts as
 `judge.max_pairs` needs, rounds are small, and once the backbone is done sentences that are still open get further samples of all
@@ -27,7 +27,7 @@ import numpy as np
 from auto_interventions.config import AuditConfig
 from auto_interventions.confirming.evidence import nats_needed, pairs_needed
 from auto_interventions.confirming.focus import FOCUSED, beliefs_of, focus_of
-from auto_interventions.confirming.standing import AT_LEAST, SPARE, checks_decided, is_open
+from auto_interventions.confirming.standing import AT_LEAST, SPARE, checks_decided, in_reach, is_open
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.pool import apportion
 from auto_interventions.exploring.state import RoundState
@@ -136,7 +136,7 @@ def next_round(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, con
         judging = np.zeros(len(state.hypotheses), dtype=np.bool_)
     else:
         judging = is_open(state, explored, config)
-        if state.by_model.any() and (state.by_model.all() or checks_decided(state, explored, config)):
+        if state.by_model.any() and (state.by_model.all() or checks_decided(state, explored, config, left)):
             wanted = min(wanted, _FEW)
     drawn = dict(state.drawn)
     focus = _focus(plan, state, explored, config, left) if config.sampling.strategy != "uniform" else None
@@ -167,9 +167,12 @@ def _slice(unvisited: Sequence[Request], wanted: int, most: int, drawn: dict[str
 
 def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config: AuditConfig, left: int) -> FloatArray | None:
     """(S,) where focused pairs should go; None for nowhere in particular."""
-    spare = min(left, plan.most_focused - int((~state.backbone).sum()))
-    if config.sampling.strategy == "exhaustive" or spare < 1 or len(state.strata) < 2:
+    if config.sampling.strategy == "exhaustive" or len(state.strata) < 2:
         return None
+    spare = min(left, plan.most_focused - int((~state.backbone).sum()))
+    if spare < 1 and not in_reach(state, explored, config, left).any():
+        return None
+    spare = spare if spare > 0 else left
     if state.by_model.all() and state.backbone_prompts < AT_LEAST:  # the intervals first: pairs are few
         return None
     needed = nats_needed(state, explored, config.inference.alpha)

@@ -21,7 +21,8 @@ from typing import Literal
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming.evidence import validated
+from auto_interventions.confirming.evidence import nats_needed, validated
+from auto_interventions.confirming.focus import reach_in_places
 from auto_interventions.confirming.state import ConfirmState
 from auto_interventions.exploring.state import RoundState
 from auto_interventions.inference.betting import best_growth
@@ -74,9 +75,12 @@ def hoped_for(sums: FloatArray, errors: float) -> FloatArray:
     return best_growth(mean, np.maximum(second, mean))  # who hopes for a larger mean hopes for more pairs that pay
 
 
-def checks_decided(state: ConfirmState, explored: RoundState, config: AuditConfig) -> bool:
-    """Whether every sentence with a check is validated with an interval no wider than ± the smallest effect, or shown to be small."""
+def checks_decided(state: ConfirmState, explored: RoundState, config: AuditConfig, left: int = 0) -> bool:
+    """Whether every sentence with a check is validated with an interval no wider than ± the smallest effect, or shown to be small, and out
+    of reach of the pairs that are `left` even where it holds."""
     smallest, passed = config.inference.smallest_effect, validated(state, explored, config.inference.alpha)
+    if in_reach(state, explored, config, left).any():
+        return False
     for number in np.flatnonzero(~state.by_model).tolist():
         lo, hi = state.interval(number, config.inference.alpha)
         if not (hi - lo <= 2 * smallest if passed[number] else -smallest <= lo and hi <= smallest):
@@ -84,8 +88,17 @@ def checks_decided(state: ConfirmState, explored: RoundState, config: AuditConfi
     return True
 
 
+def in_reach(state: ConfirmState, explored: RoundState, config: AuditConfig, left: int) -> BoolArray:
+    """(H,) which sentences with a check may be validated in few strata with the pairs `left`, however small they are on average."""
+    if left < 1 or state.fixed or config.sampling.strategy == "uniform" or len(state.strata) < 2:
+        return np.zeros(len(state.hypotheses), dtype=np.bool_)
+    needed = nats_needed(state, explored, config.inference.alpha)
+    smallest = config.inference.smallest_effect
+    return reach_in_places(state.hypotheses, state.log_e, state.seen, state.pool_sizes, needed, left, smallest)
+
+
 def why_stop_confirming(
-    state: ConfirmState, explored: RoundState, config: AuditConfig, exhausted: bool = False, planned: int | None = None
+    state: ConfirmState, explored: RoundState, config: AuditConfig, exhausted: bool = False, planned: int | None = None, left: int = 0
 ) -> str | None:
     """Why confirming should end now, as a clause for the report; None to go on.
 
@@ -96,6 +109,7 @@ def why_stop_confirming(
     Args:
         exhausted: the plan has nothing left to ask.
         planned: prompts of the plan that can be asked; None: all of the backbone.
+        left: pairs that the budget still allows.
     """
     planned = state.planned_prompts if planned is None else planned
     if not state.hypotheses:
@@ -109,7 +123,7 @@ def why_stop_confirming(
     by_model = state.by_model
     if is_open(state, explored, config).any():
         return None
-    if not by_model.all() and (state.backbone_prompts < AT_LEAST or not checks_decided(state, explored, config)):
+    if not by_model.all() and (state.backbone_prompts < AT_LEAST or not checks_decided(state, explored, config, left)):
         return None
     if by_model.any():
         return f"all hypotheses are decided: {_told(state, explored, config)} ({len(state.pairs)} pairs)"

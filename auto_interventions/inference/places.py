@@ -2,10 +2,10 @@
 
 Two questions, two functions. Both take a change to hold in some strata and in no others, in a share of them that nobody knows.
 
-*Is there anything?* (`evidence_of_places`.)  In one stratum a bettor who stakes a fixed part of the capital on each payoff makes W_s,
-averaged over stakes. If a share π of the strata is affected, Π_s (1 − π + π W_s) is a test martingale, as one pair changes one factor, and
-so is its average over a grid of π (Vovk & Wang 2021). It sees ten strata of a hundred with two nats each, which neither the best stratum
-nor all together show. Nothing is assumed of base rates, which may differ from stratum to stratum.
+*Is there anything?* (`evidence_of_places`.)  In one stratum a bettor who stakes the part λ of the capital on each payoff makes W_s. If
+a share π of the strata is affected, all of them about alike, Π_s (1 − π + π W_s) is a test martingale, as one pair changes one factor,
+and so is its average over a grid of π and λ (Vovk & Wang 2021). It sees ten strata of a hundred with two nats each, which neither the
+best stratum nor all together show. Nothing is assumed of base rates, which may differ from stratum to stratum.
 
 *Where?* (`locate`.)  That is asked of checks that are taken to be real, so more may be assumed: in an affected stratum pairs are won at
 rate a and lost at rate b, elsewhere both at rate b, alike in all strata. Won and lost pairs are Poisson; a and b by expectation and
@@ -23,7 +23,9 @@ import numpy as np
 from auto_interventions.inference.betting import approximate_growth, best_growth
 from auto_interventions.records import BoolArray, FloatArray
 
+_CERTAIN = 500.0  # nats: more wealth than this overflows
 _STAKES = np.array([0.2, 0.4, 0.6, 0.8, 0.95])
+_FINE_STAKES = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
 _SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])  # of the strata, affected
 _EVERYWHERE = np.append(_SHARES, 1.0)
 _STEPS = 11  # of expectation and maximisation: more hardly move the posterior
@@ -56,21 +58,23 @@ def evidence_of_places(won: FloatArray, lost: FloatArray, most: FloatArray | Non
     >>> won = np.zeros((3, 100))
     >>> won[0, :10], won[1, 0], won[2, :] = 4, 4, 4
     >>> evidence_of_places(won, np.stack([np.zeros(100), np.zeros(100), np.full(100, 4)])).round(1)
-    array([11.2,  0.7, -2.9])
+    array([15.4,  0.7, -2.3])
     """
+    checks = len(won)
     row, stratum = np.nonzero(won + lost)  # where nobody wins W is 1, and its factor too
-    wealth = _log_mean_wealth(won[row, stratum], lost[row, stratum])
-    if most is not None:
-        wealth = np.minimum(wealth, most[row, stratum])
-    own = [
-        np.bincount(row, weights=np.logaddexp(np.log1p(-share), np.log(share) + wealth), minlength=len(won)) for share in _SHARES.tolist()
-    ]
-    return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(_SHARES)))
+    won, lost = won[row, stratum], lost[row, stratum]
+    limit = np.full(len(row), _CERTAIN) if most is None else np.minimum(most[row, stratum], _CERTAIN)
+    own: list[FloatArray] = []
+    for stake in _STAKES.tolist():
+        profit = np.expm1(np.minimum(won * np.log1p(stake) + lost * np.log1p(-stake), limit))
+        own += [np.asarray(np.bincount(row, np.log1p(share * profit), checks), dtype=np.float64) for share in _SHARES.tolist()]
+    return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(own)))
 
 
 def evidence_everywhere(won: FloatArray, lost: FloatArray) -> FloatArray:
     """(C,) the same for one bettor in all strata alike; `won`, `lost`: (C,) pairs."""
-    return _log_mean_wealth(won, lost, np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95]))
+    capital = won[:, None] * np.log1p(_FINE_STAKES) + lost[:, None] * np.log1p(-_FINE_STAKES)
+    return np.asarray(np.logaddexp.reduce(capital, axis=-1) - np.log(len(_FINE_STAKES)))
 
 
 def locate(seen: FloatArray, direction: FloatArray, graded: BoolArray | None = None) -> Places:
@@ -118,12 +122,7 @@ def _mixture(count: FloatArray, won: FloatArray, lost: FloatArray) -> tuple[Floa
 def _expected(count: FloatArray, won: FloatArray, higher: FloatArray, lower: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(H, P, S) chance that a stratum is affected, and (H, P) log-likelihood against "no stratum is"."""
     yes, no = np.log(_EVERYWHERE)[:, None], np.log(np.maximum(1 - _EVERYWHERE, 1e-12))[:, None]
-    ratio = yes + won[:, None] * np.log(higher / lower)[..., None] - count[:, None] * (higher - lower)[..., None]
-    total = np.logaddexp(no, ratio)
-    return np.exp(ratio - total), np.asarray(total.sum(axis=-1))
-
-
-def _log_mean_wealth(won: FloatArray, lost: FloatArray, stakes: FloatArray = _STAKES) -> FloatArray:
-    """(…) log of the mean over stakes λ of (1 + λ)^won (1 − λ)^lost."""
-    capital = won[..., None] * np.log1p(stakes) + lost[..., None] * np.log1p(-stakes)
-    return np.asarray(np.logaddexp.reduce(capital, axis=-1) - np.log(len(stakes)))
+    ratio = won[:, None] * np.log(higher / lower)[..., None]
+    ratio -= count[:, None] * (higher - lower)[..., None]
+    odds = np.exp(np.minimum(ratio + (yes - no), _CERTAIN))
+    return odds / (1 + odds), np.asarray(np.log1p(odds).sum(axis=-1) + no[:, 0] * count.shape[1])

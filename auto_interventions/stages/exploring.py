@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from auto_interventions.config import AuditConfig
-from auto_interventions.confirming import FORM_CANDIDATES, WORD_CANDIDATES, payoff_sums
+from auto_interventions.confirming import FORM_CANDIDATES, PROMISING, WORD_CANDIDATES, payoff_sums
 from auto_interventions.exploring import pairs_wanted, suspected
 from auto_interventions.hypotheses import Candidates, candidates, proposed
 from auto_interventions.hypotheses.proposing import MOST_PAIRS
@@ -24,11 +24,11 @@ EXHAUSTIVE_PAIRS = 60_000
 
 
 # While exploring goes on, suggestions are read off so many of the last pairs: a round's cost must not grow with all that were drawn.
-SUGGESTING_PAIRS = 5_000
+_SUGGESTING_PAIRS = 2_000
+# Small rounds leave time for more: so many pairs, less those of a round.
+_SUGGESTING_AND_NEW = 5_000
 # Nats of explored evidence from which a sentence may be worth confirming: fewer are soon had by chance.
 NAMED = 10.0
-# Nats that a suggestion must have beyond what the best of so many has by chance, to be worth confirming's share of `max_texts`.
-PROMISING = 1.0
 # Of confirming's share, what exploring may not use up while nothing is promising.
 KEPT = 0.7
 
@@ -95,7 +95,7 @@ def suspicion(where: Workspace) -> FloatArray | None:
 def proposals(where: Workspace) -> tuple[Hypothesis, ...]:
     """The sentences that the pairs explored so far suggest."""
     pairs = where.explored_pairs()
-    if len(pairs) <= SUGGESTING_PAIRS:
+    if len(pairs) <= suggesting_pairs(where.config):
         found = suggestions(where)
     else:
         found = _candidates(where, pairs, EXHAUSTIVE_PAIRS if where.config.sampling.strategy == "exhaustive" else MOST_PAIRS)
@@ -106,8 +106,14 @@ def suggestions(where: Workspace) -> Candidates:
     """The checks that the last pairs suggest; found once a round."""
     rounds = where.explore_state().round
     if where.suggested is None or where.suggested[0] != rounds:
-        where.suggested = (rounds, _candidates(where, where.explored_pairs()[-SUGGESTING_PAIRS:], SUGGESTING_PAIRS))
+        most = suggesting_pairs(where.config)
+        where.suggested = (rounds, _candidates(where, where.explored_pairs()[-most:], most))
     return where.suggested[1]
+
+
+def suggesting_pairs(config: AuditConfig) -> int:
+    """Off how many of the last pairs suggestions are read."""
+    return max(_SUGGESTING_PAIRS, _SUGGESTING_AND_NEW - config.sampling.per_round // 2)
 
 
 def _candidates(where: Workspace, pairs: list[Pair], most: int) -> Candidates:

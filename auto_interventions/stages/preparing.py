@@ -104,7 +104,8 @@ def _plan_confirm(where: Workspace, round: int) -> tuple[str, list[Request]]:
     where.confirm_requests[round] = next_round(where.confirm_plan, state, explored, config)
     requests = where.confirm_requests[round].requests
     planned = len(where.confirm_plan.backbone)  # without the prompts that a side did not answer
-    if reason := why_stop_confirming(state, explored, config, exhausted=not requests, planned=planned):
+    left = where.confirm_plan.pairs - len(state.pairs)
+    if reason := why_stop_confirming(state, explored, config, exhausted=not requests, planned=planned, left=left):
         where.outlook = outlook(state, explored, config)
         return reason, []
     return "", requests

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation, validated
-from auto_interventions.confirming.focus import beliefs_of, focus_of, local_stakes, shares_of, starting_wealth
+from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation, validated, why_stop_confirming
+from auto_interventions.confirming.focus import beliefs_of, focus_of, local_stakes, reach_in_places, shares_of, starting_wealth
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import betting_grid, log_e_values
 from auto_interventions.subjects.base import Request
@@ -197,3 +197,43 @@ def test_no_focus_where_it_would_not_pay() -> None:
     assert focus.sum() == pytest.approx(1.0)
     assert focus_of(narrow, sizes, np.zeros(2), shares, 500) is None, "all decided"
     assert focus_of(narrow, sizes, np.full(2, 1e9), shares, 500) is None, "out of reach"
+
+
+def test_a_sentence_that_is_small_on_average_goes_on_where_it_holds() -> None:
+    """A rise of 0.4 in one stratum of 20 is 2 points on average, below the smallest effect of 5; the budget allows what it needs."""
+    settings = config({"smallest_effect": 0.05}, per_round=200, max_texts=6000)
+    spent: dict[float, list[int]] = {}
+    found: dict[float, int] = {}
+    for rise in (0.4, 0.0):
+        spent[rise], found[rise] = [], 0
+        for number in range(8):
+            world = World(generator("test-focus", "reach", rise > 0, number), (rise, *(0.0,) * 4), 0.15, STRATA[:1])
+            plan = plan_confirmation(bank(200, STRATA), 0, 5, config({"smallest_effect": 0.2}))
+            state = ConfirmState.start(hypotheses(5), len(plan.backbone), POOL, _explored(world, 5))
+            plan = replace(plan, pairs=3000)
+            while (round := next_round(plan, state, explored(), settings)).requests:
+                left = plan.pairs - len(state.pairs)
+                if why_stop_confirming(state, explored(), settings, left=left):
+                    break
+                state = confirm_round(state, *world.round(round.requests), round.backbone_pairs)
+            spent[rise].append(len(state.pairs))
+            found[rise] += bool(validated(state, explored(), ALPHA)[0])
+    assert found[0.4] >= 6
+    assert found[0.0] == 0
+    assert np.mean(spent[0.0]) < 1.2 * np.mean(spent[0.4])
+
+
+def test_what_is_within_reach() -> None:
+    """Rows: 0.5 in one stratum, four times; 2 points everywhere."""
+    seen = np.tile(np.array([100.0, 0.0, 1.0]), (5, 20, 1))
+    seen[:4, 3] = [100.0, 50.0, 52.0]
+    seen[4] = [1000.0, 20.0, 40.0]
+    sentences = [replace(one, evidence=nats) for one, nats in zip(hypotheses(5), (9.0, 3.0, 3.0, 9.0, 9.0), strict=True)]
+    sentences[3] = replace(sentences[3], check=None)
+    log_e = np.array([2.0, 1.0, 6.0, 6.0, 6.0])
+    sizes, needed = np.full(20, 10.0), np.full(5, 5.0)
+    within = reach_in_places(sentences, log_e, seen, sizes, needed, 500, 0.05)
+    assert within.tolist() == [True, False, True, False, False], "believed; not; believed since; a reader's; small where it holds"
+    assert not reach_in_places(sentences, log_e, seen, sizes, needed, 5, 0.05).any(), "out of reach"
+    assert not reach_in_places(sentences, log_e, seen, sizes, np.zeros(5), 500, 0.05).any(), "validated"
+    assert reach_in_places([], np.zeros(0), np.zeros((0, 20, 3)), sizes, np.zeros(0), 500, 0.05).shape == (0,)
