@@ -28,7 +28,7 @@ _PASSING_ERRORS = (
     redis_errors.ConnectionError,  # refused, reset, closed, loading, too many clients
     redis_errors.TimeoutError,
     redis_errors.TryAgainError,
-    redis_errors.ClusterDownError,
+    redis_errors.ClusterError,  # down, or more slots moved than the client follows in one call
     redis_errors.ReadOnlyError,  # after a failover, until the name points to the new primary
     redis_errors.AskError,
     redis_errors.RedisClusterException,

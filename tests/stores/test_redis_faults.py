@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+import redis.exceptions
 
-from auto_interventions.errors import Interrupted
+from auto_interventions.errors import BadInput, Interrupted
 from auto_interventions.flows.server import free_port
-from auto_interventions.locations import RedisAddress
+from auto_interventions.locations import RedisAddress, redis_address
 from auto_interventions.stores import Store, open_store
 from auto_interventions.stores.redis import RedisStore
+from auto_interventions.stores.redis_faults import sentence
 from tests.redis_server import RedisServer, Starter, cluster_of, servers_found
 from tests.stores.places import ALONE
 
@@ -311,3 +313,11 @@ def test_waiting_tells_every_half_minute_only(caplog: pytest.LogCaptureFixture) 
     with pytest.raises(Interrupted):
         open_store(f"redis://127.0.0.1:{free_port()}/0", patience=2)
     assert caplog.text.count("waiting for Redis") == 1
+
+
+def test_more_moved_slots_than_a_client_follows_are_waited_for() -> None:
+    """redis-py says "TTL exhausted" after 16 redirections of one call; the next call knows where they went."""
+    address = redis_address("redis://127.0.0.1/0")
+    assert sentence(redis.exceptions.ClusterError("TTL exhausted."), address) is None
+    assert sentence(redis.exceptions.ClusterDownError("CLUSTERDOWN"), address) is None
+    assert isinstance(sentence(redis.exceptions.ResponseError("unknown command"), address), BadInput)
