@@ -16,6 +16,7 @@ from benchmarks.planted.grid import Task, Where, climb
 from benchmarks.planted.peers import run_peer
 from benchmarks.planted.plants import KINDS, REWRITES
 from benchmarks.planted.pool import Pool, story_texts, with_versions
+from benchmarks.planted.price import exploring_texts
 from benchmarks.planted.records import Records
 from benchmarks.planted.scoring import Discovery, agreement, is_false, scored, weighted_phi
 from benchmarks.planted.tables import exact, headline, reached, summary
@@ -191,3 +192,11 @@ def test_exact_intervals() -> None:
     low, high = exact(0, 100)
     assert low == 0
     assert high == pytest.approx(1 - 0.025 ** (1 / 100))
+
+
+def test_the_price_of_not_knowing_is_at_least_the_oracles_and_falls_with_the_effect() -> None:
+    prices = [exploring_texts(0.05, 0.05 + rise, 10, 100) for rise in (0.6, 0.3, 0.15)]
+    assert prices == sorted(prices)
+    assert all(price > oracle_texts(0.05, 0.05 + rise) for price, rise in zip(prices, (0.6, 0.3, 0.15), strict=True))
+    assert exploring_texts(0.0, 0.3, 2, 100) > 2 * exploring_texts(0.0, 0.3, 10, 100)
+    assert exploring_texts(0.3, 0.3, 1, 10) == math.inf
