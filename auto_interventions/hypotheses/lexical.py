@@ -1,9 +1,9 @@
-"""Words and phrases that one side uses more: log-odds with an informative Dirichlet prior, on document frequencies counted by prompt.
+"""Words and phrases that one side uses more: likelihood ratios of document frequencies, counted by prompt.
 
-Monroe, Colaresi & Quinn 2008 ("Fightin' Words", section 3.5.1) compare how often two groups use a word, with a prior that shrinks rare
-words towards what both do together. Here a text has a word or has not, a prompt counts as one text (the mean over its samples), and where a
-word varies less between samples of a prompt than a prompt's single text would, the prompt counts for more (Rao & Scott 1992: counts are
-divided by the word's own design effect).
+Dunning 1993 (Accurate methods for the statistics of surprise and coincidence, section 4): a word that 20 texts of the one side have and
+none of the other is as surprising as it is, while a z-score, whose error is guessed from a count of nothing, hardly sees it. Here a text
+has a word or has not, a prompt counts as one text (the mean over its samples), and where a word varies less between samples of a prompt
+than a prompt's single text would, the prompt counts for more (Rao & Scott 1992: counts are divided by the word's own design effect).
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
+from scipy.special import xlogy
 
 from auto_interventions.hypotheses.evidence import Design
 from auto_interventions.hypotheses.text import as_phrase, stem, tokens
+from auto_interventions.inference.places import evidence_of_cells
 from auto_interventions.records import FloatArray, IntArray
 
 _LONGEST = 4  # words of a phrase
 _FEWEST_TEXTS = 3
 _KEPT = (300, 250, 200, 150)  # candidates of 1, 2, 3, 4 words: one template sentence must not crowd out the rest
-_PRIOR_SHARE = 0.05  # the prior weighs as much as this share of the prompts
 _WORDS_PER_TEXT = 3000
 
 
@@ -34,29 +35,28 @@ class Grams:
     marks: csr_matrix
 
 
-def log_odds(gained: FloatArray, gained_of: FloatArray | float, lost: FloatArray, lost_of: FloatArray | float, prior: float) -> FloatArray:
-    """z-scores of the log-odds ratio of document frequencies, with an informative Dirichlet (here: beta) prior.
+def surprise(gained: FloatArray, gained_of: FloatArray | float, lost: FloatArray, lost_of: FloatArray | float) -> FloatArray:
+    """Nats by which two rates explain two document frequencies better than one rate does: half of Dunning's G².
 
     Args:
         gained: number of texts of the one group that hold the word, of `gained_of` texts.
         lost: the same of the other group, of `lost_of` texts.
-        prior: weight of the prior in texts; its mean is the share in both groups together.
 
-    >>> log_odds(np.array([30.0, 3.0]), 100, np.array([10.0, 1.0]), 100, prior=10).round(1)
-    array([3.3, 0.9])
+    >>> surprise(np.array([30.0, 8.0, 3.0]), 100, np.array([10.0, 0.0, 1.0]), 100).round(1)
+    array([6.5, 5.7, 0.5])
     """
-    together = np.clip((gained + lost) / (gained_of + lost_of), 1e-9, 1 - 1e-9)
-    yes, no = prior * together, prior * (1 - together)
-    odds = np.log((gained + yes) / (gained_of - gained + no)) - np.log((lost + yes) / (lost_of - lost + no))
-    variance = 1 / (gained + yes) + 1 / (gained_of - gained + no) + 1 / (lost + yes) + 1 / (lost_of - lost + no)
-    return odds / np.sqrt(variance)
+    together = (gained + lost) / (gained_of + lost_of)
+    parts = ((gained, gained_of), (lost, lost_of))
+    found = sum(xlogy(held, held) + xlogy(of - held, of - held) - xlogy(of, of) for held, of in parts)
+    whole = gained_of + lost_of
+    return np.maximum(found - whole * (xlogy(together, together) + xlogy(1 - together, 1 - together)), 0.0)
 
 
 def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tuple[str, ...]], csr_matrix, int]:
-    """The words and phrases that differ most between the sides, overall or within one stratum.
+    """The words and phrases that differ most between the sides, overall, within one stratum or in some.
 
-    A stratum's z-score has to beat the overall one by what choosing the best of S strata is worth: z² / 2 − log S. Forms of one stem that
-    differ the same way (otter, otters) are a further candidate together.
+    A stratum's surprise has to beat the overall one by log S, what choosing the best of S strata is worth; or a word may rise in some
+    strata (`places`). Forms of one stem that differ the same way (otter, otters) are a further candidate together.
 
     Returns:
         About 1,000 candidates at most, each the phrases any of which will do; (texts, candidates) marks; and of how many phrases they are
@@ -65,7 +65,7 @@ def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tupl
     grams = count_grams(folded)
     if not grams.words:
         return [], csr_matrix((len(folded), 0)), 0
-    scores, signs = _scores(grams, design)
+    scores, signs = _scores(grams.marks, design)
     kept: list[int] = []
     lengths = np.array([len(words) for words in grams.words], dtype=np.int64)
     for length, quota in enumerate(_KEPT, start=1):
@@ -78,7 +78,14 @@ def lexical_candidates(folded: Sequence[str], design: Design) -> tuple[list[tupl
     return candidates, csr_matrix(hstack(marks)), len(grams.words)
 
 
-def _best(columns: IntArray, scores: FloatArray, words: Sequence[tuple[str, ...]], quota: int) -> list[int]:
+def most_telling(phrases: Sequence[str], marks: csr_matrix, design: Design, quota: int) -> list[int]:
+    """The `quota` columns of (texts, C) `marks` that differ most between the sides, as `lexical_candidates` ranks phrases."""
+    if len(phrases) <= quota:
+        return list(range(len(phrases)))
+    return _best(np.arange(len(phrases)), _scores(marks, design)[0].round(9), phrases, quota)
+
+
+def _best(columns: IntArray, scores: FloatArray, words: Sequence[tuple[str, ...]] | Sequence[str], quota: int) -> list[int]:
     """The `quota` columns with the highest scores; ties by the alphabet, and not by which text came first."""
     own = scores[columns]
     if len(columns) > quota:
@@ -101,26 +108,25 @@ def _families(grams: Grams, kept: Sequence[int], signs: FloatArray) -> list[list
     return [family for family in families if len(family) > 1]
 
 
-def _scores(grams: Grams, design: Design) -> tuple[FloatArray, FloatArray]:
-    """(C,) evidence of the log-odds, and the sign of the overall difference."""
-    base, intervention = design.means(grams.marks)
+def _scores(marks: csr_matrix, design: Design) -> tuple[FloatArray, FloatArray]:
+    """(C,) nats, and the sign of the overall difference."""
+    base, intervention = design.means(marks)
     effective = _texts_per_prompt(base, intervention, design)
     sizes = np.asarray(design.members.sum(axis=1), dtype=np.float64).ravel()
-    prior = max(1.0, _PRIOR_SHARE * design.prompts)
     gained, lost = (np.asarray(side.sum(axis=0)).ravel() * effective for side in (intervention, base))
-    overall = log_odds(gained, design.prompts * effective, lost, design.prompts * effective, prior)
-    best = overall**2 / 2
+    best = surprise(gained, design.prompts * effective, lost, design.prompts * effective)
     if design.strata > 1:
         # Only where a stratum has the phrase at all: strata × phrases is mostly nothing. Real part: gained, imaginary: lost.
         cells = csr_matrix(design.members @ (intervention + 1j * base)).tocoo()
         inside = np.asarray(cells.data, dtype=np.complex128)
         weight = effective[cells.col]
         texts = sizes[cells.row] * weight
-        local = log_odds(np.real(inside) * weight, texts, np.imag(inside) * weight, texts, prior)
+        here, gone = np.real(inside) * weight, np.imag(inside) * weight
         highest = np.zeros(len(best))
-        np.maximum.at(highest, cells.col, local**2 / 2)
-        best = np.maximum(best, highest - np.log(design.strata))
-    return best, np.sign(overall)
+        np.maximum.at(highest, cells.col, surprise(here, texts, gone, texts))
+        some = [evidence_of_cells(cells.col, won, lost, len(best)) for won, lost in ((here, gone), (gone, here))]
+        best = np.max([best, highest - np.log(design.strata), *some], axis=0)
+    return best, np.sign(gained - lost)
 
 
 def _texts_per_prompt(base: csr_matrix, intervention: csr_matrix, design: Design) -> FloatArray:

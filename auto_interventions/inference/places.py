@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auto_interventions.inference.betting import approximate_growth, best_growth
-from auto_interventions.records import BoolArray, FloatArray
+from auto_interventions.records import BoolArray, FloatArray, IntArray
 
 _CERTAIN = 500.0  # nats: more wealth than this overflows
 _STAKES = np.array([0.2, 0.4, 0.6, 0.8, 0.95])
@@ -60,14 +60,18 @@ def evidence_of_places(won: FloatArray, lost: FloatArray, most: FloatArray | Non
     >>> evidence_of_places(won, np.stack([np.zeros(100), np.zeros(100), np.full(100, 4)])).round(1)
     array([15.4,  0.7, -2.3])
     """
-    checks = len(won)
     row, stratum = np.nonzero(won + lost)  # where nobody wins W is 1, and its factor too
-    won, lost = won[row, stratum], lost[row, stratum]
-    limit = np.full(len(row), _CERTAIN) if most is None else np.minimum(most[row, stratum], _CERTAIN)
+    limit = None if most is None else most[row, stratum]
+    return evidence_of_cells(row, won[row, stratum], lost[row, stratum], len(won), limit)
+
+
+def evidence_of_cells(check: IntArray, won: FloatArray, lost: FloatArray, checks: int, most: FloatArray | None = None) -> FloatArray:
+    """(checks,) the same of the n strata in which something was won or lost; all others (n,): which check, and what of it."""
+    limit = _CERTAIN if most is None else np.minimum(most, _CERTAIN)
     own: list[FloatArray] = []
     for stake in _STAKES.tolist():
         profit = np.expm1(np.minimum(won * np.log1p(stake) + lost * np.log1p(-stake), limit))
-        own += [np.asarray(np.bincount(row, np.log1p(share * profit), checks), dtype=np.float64) for share in _SHARES.tolist()]
+        own += [np.asarray(np.bincount(check, np.log1p(share * profit), checks), dtype=np.float64) for share in _SHARES.tolist()]
     return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(own)))
 
 

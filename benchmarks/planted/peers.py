@@ -31,7 +31,6 @@ from scipy.sparse import csr_matrix
 from scipy.stats import binomtest, fisher_exact, norm
 
 from auto_interventions.fingerprint import generator, seed_of
-from auto_interventions.hypotheses.lexical import log_odds
 from auto_interventions.inference.fixed import benjamini_hochberg
 from auto_interventions.records import BoolArray, FloatArray, IntArray
 from benchmarks.planted.pool import Pool
@@ -96,6 +95,25 @@ def kmeans(pool: Pool, sample: Sample, seed: int) -> Answer:
     clusters = max(2, min(CLUSTERS, len(sample.rows) // 20))
     model = KMeans(clusters, n_init=1, random_state=seed).fit(pool.vectors[sample.rows])
     return _tested(_columns(model.predict(pool.vectors)), sample, "cluster")
+
+
+def log_odds(gained: FloatArray, gained_of: FloatArray | float, lost: FloatArray, lost_of: FloatArray | float, prior: float) -> FloatArray:
+    """z-scores of the log-odds ratio of document frequencies, with an informative Dirichlet (here: beta) prior (Monroe, Colaresi & Quinn
+    2008, Fightin' Words, section 3.5.1).
+
+    Args:
+        gained: number of texts of the one group that hold the word, of `gained_of` texts.
+        lost: the same of the other group, of `lost_of` texts.
+        prior: weight of the prior in texts; its mean is the share in both groups together.
+
+    >>> log_odds(np.array([30.0, 3.0]), 100, np.array([10.0, 1.0]), 100, prior=10).round(1)
+    array([3.3, 0.9])
+    """
+    together = np.clip((gained + lost) / (gained_of + lost_of), 1e-9, 1 - 1e-9)
+    yes, no = prior * together, prior * (1 - together)
+    odds = np.log((gained + yes) / (gained_of - gained + no)) - np.log((lost + yes) / (lost_of - lost + no))
+    variance = 1 / (gained + yes) + 1 / (gained_of - gained + no) + 1 / (lost + yes) + 1 / (lost_of - lost + no)
+    return odds / np.sqrt(variance)
 
 
 def logodds(pool: Pool, sample: Sample, seed: int) -> Answer:

@@ -13,7 +13,7 @@ from auto_interventions.planting.corpus import topics
 from benchmarks.planted.audits import PoolJudge, run_audit
 from benchmarks.planted.bound import mark_rates, oracle_texts, world_bound
 from benchmarks.planted.grid import Task, Where, climb
-from benchmarks.planted.peers import run_peer
+from benchmarks.planted.peers import log_odds, run_peer
 from benchmarks.planted.plants import KINDS, REWRITES
 from benchmarks.planted.pool import Pool, story_texts, with_versions
 from benchmarks.planted.price import exploring_texts
@@ -200,3 +200,17 @@ def test_the_price_of_not_knowing_is_at_least_the_oracles_and_falls_with_the_eff
     assert all(price > oracle_texts(0.05, 0.05 + rise) for price, rise in zip(prices, (0.6, 0.3, 0.15), strict=True))
     assert exploring_texts(0.0, 0.3, 2, 100) > 2 * exploring_texts(0.0, 0.3, 10, 100)
     assert exploring_texts(0.3, 0.3, 1, 10) == math.inf
+
+
+def test_log_odds_are_antisymmetric_and_shrink_rare_words() -> None:
+    gained, lost = np.array([50.0, 2.0, 10.0]), np.array([10.0, 0.0, 10.0])
+    forth, back = log_odds(gained, 100, lost, 100, prior=5), log_odds(lost, 100, gained, 100, prior=5)
+    assert forth == pytest.approx(-back)
+    assert forth[0] > 4 > 2 > forth[1] > 0
+    assert forth[2] == pytest.approx(0)
+
+
+def test_log_odds_of_the_null_are_standard_normal_at_most() -> None:
+    rng = np.random.default_rng(1)
+    z = log_odds(rng.binomial(200, 0.1, 4000).astype(float), 200, rng.binomial(200, 0.1, 4000).astype(float), 200, prior=10)
+    assert np.mean(np.abs(z) > 1.96) < 0.06

@@ -1,4 +1,4 @@
-"""Evidence of a check, log-odds, themes."""
+"""Evidence of a check, themes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from scipy.sparse import csr_matrix
 
 from auto_interventions.hypotheses import themes_of
 from auto_interventions.hypotheses.evidence import Design
-from auto_interventions.hypotheses.lexical import log_odds
 from auto_interventions.records import Finding
 
 
@@ -48,20 +47,6 @@ def test_samples_of_one_prompt_count_as_pairs_but_no_more_than_its_prompts_allow
     assert often.intervention[0] == pytest.approx(once.intervention[0])
     leaning = abs(np.sign(marks[10:] - marks[:10]).sum())
     assert once.growth[0] < often.growth[0] <= 2 * np.log(2) * leaning + 1e-9
-
-
-def test_log_odds_are_antisymmetric_and_shrink_rare_words() -> None:
-    gained, lost = np.array([50.0, 2.0, 10.0]), np.array([10.0, 0.0, 10.0])
-    forth, back = log_odds(gained, 100, lost, 100, prior=5), log_odds(lost, 100, gained, 100, prior=5)
-    assert forth == pytest.approx(-back)
-    assert forth[0] > 4 > 2 > forth[1] > 0
-    assert forth[2] == pytest.approx(0)
-
-
-def test_log_odds_of_the_null_are_standard_normal_at_most() -> None:
-    rng = np.random.default_rng(1)
-    z = log_odds(rng.binomial(200, 0.1, 4000).astype(float), 200, rng.binomial(200, 0.1, 4000).astype(float), 200, prior=10)
-    assert np.mean(np.abs(z) > 1.96) < 0.06
 
 
 def test_themes_group_the_validated_findings() -> None:
