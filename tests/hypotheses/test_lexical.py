@@ -26,25 +26,27 @@ def test_surprise_of_the_null_is_half_a_chi_squared() -> None:
     assert np.mean(2 * nats > 3.84) == pytest.approx(0.05, abs=0.015)
 
 
-def many_stories(pairs: int = 3_000, planted: int = 12) -> tuple[list[str], Design]:
-    """Two models that begin, tell and end a story in any of two thousand ways; a few of the second's texts begin with a quotation mark,
-    hold a phrase that nobody else writes, and go on for longer."""
+def many_stories(different: int, pairs: int = 3_000) -> tuple[list[str], Design]:
+    """Two models that put a text together out of the same sentences, so that hundreds of phrases differ by chance. Six of the second's
+    texts begin with a quotation mark and hold a phrase that nobody else writes; these and nine more go on for longer."""
     rng = np.random.default_rng(0)
-    words = [f"w{number}" for number in range(2_000)]
-    texts = [" ".join(rng.choice(words, 12)) + "." for _ in range(2 * pairs)]
-    for place in rng.choice(pairs, planted, replace=False).tolist():
-        head, *rest = texts[pairs + place].split(" ")
-        texts[pairs + place] = " ".join(['"' + head, *rest, "after all the help,", *rng.choice(words, 8)]) + "."
+    sentences = [" ".join(f"w{number}x{word}" for word in range(6)) for number in range(different)]
+    texts = [". ".join(rng.choice(sentences, 2)) + "." for _ in range(2 * pairs)]
+    for number, place in enumerate(rng.choice(pairs, 15, replace=False).tolist()):
+        texts[pairs + place] += f" {rng.choice(sentences)}."
+        if number < 6:
+            texts[pairs + place] = f'"{texts[pairs + place]} He slept after all the help.'
     return texts, Design([f"p{pair}" for pair in range(pairs)], ["s"] * pairs)
 
 
-def test_what_one_text_in_250_has_is_a_candidate() -> None:
+def test_what_one_text_in_500_has_is_a_candidate() -> None:
     """The rarest change that could still be confirmed must not be lost among what is common: words, openings, tails of lengths."""
-    texts, design = many_stories()
+    texts, design = many_stories(1_000)
     phrases, marks, counted = lexical_candidates(texts, design)
-    assert counted > 2_000
+    assert counted > 5_000
     assert marks.shape == (len(texts), len(phrases))
     assert ("after all the help",) in phrases
+    texts, design = many_stories(400)
     found, _ = format_candidates(texts, texts, design)
     assert Opening(phrase='"') in found
     assert any(isinstance(one, MeasureBound) and one.feature == "words" and (one.at_least or 0) > 12 for one in found)
