@@ -65,12 +65,20 @@ def counted(judged: Judged, row: int) -> BoolArray:
     return np.where(judged.asked[row], ~np.isnan(judged.strong_base[row] + judged.strong_intervention[row]), answered)
 
 
-def payoff_sums(payoffs: FloatArray, strata: Sequence[str], names: Sequence[str]) -> FloatArray:
-    """(H, S, 3) number, sum and sum of squares of payoffs (H, n) by stratum; NaN is left out, and so are strata not in `names`."""
+def payoff_sums(payoffs: FloatArray | csr_matrix, strata: Sequence[str], names: Sequence[str]) -> FloatArray:
+    """(H, S, 3) number, sum and sum of squares of payoffs (H, n) by stratum; NaN is left out, and so are strata not in `names`.
+
+    A sparse matrix of payoffs, of which most are nothing, has no NaN.
+    """
     number = {name: place for place, name in enumerate(names)}
     where = np.array([number.get(name, 0 if len(names) == 1 else -1) for name in strata], dtype=np.int64)
     known = np.flatnonzero(where >= 0)
     members = csr_matrix((np.ones(len(known)), (where[known], known)), shape=(len(names), len(strata)))
+    if isinstance(payoffs, csr_matrix):
+        of_stratum = csr_matrix(members.T)
+        paid, squares = (csr_matrix(some @ of_stratum).toarray() for some in (payoffs, payoffs.multiply(payoffs)))
+        pairs_of_stratum = np.asarray(members.sum(axis=1), dtype=np.float64).ravel()
+        return np.stack([np.broadcast_to(pairs_of_stratum, paid.shape), paid, squares], axis=-1)
     paid = np.nan_to_num(payoffs, nan=0.0)
     moments = ((~np.isnan(payoffs)).astype(np.float64), paid, paid**2)
     return np.stack([np.asarray(members @ moment.T, dtype=np.float64).T for moment in moments], axis=-1)

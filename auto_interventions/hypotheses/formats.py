@@ -55,21 +55,24 @@ def read_form(texts: Sequence[str], folded: Sequence[str]) -> None:
 
 def measure_candidates(texts: Sequence[str], design: Design) -> Candidates:
     """For each measure one bound: among the quantiles (and 1, 2, 3 for counts) that with the largest evidence of a difference."""
+    table = np.array([_measured(text) for text in texts], dtype=np.float64).reshape(len(texts), len(MEASURES))
+    reached = {name: _bounds(values, measure) for (name, measure), values in zip(MEASURES.items(), table.T, strict=True)}
+    together = [np.zeros((len(texts), 0), dtype=np.bool_), *(above for _, above in reached.values())]
+    evidence = design.evidence(csr_matrix(np.concatenate(together, axis=1).astype(np.float64)))
     chosen: list[Predicate] = []
     marks: list[FloatArray] = []
-    table = np.array([_measured(text) for text in texts], dtype=np.float64).reshape(len(texts), len(MEASURES))
-    for (name, measure), values in zip(MEASURES.items(), table.T, strict=True):
-        bounds, above = _bounds(values, measure)
+    first = 0
+    for name, (bounds, above) in reached.items():
         if not bounds:
             continue
-        evidence = design.evidence(csr_matrix(above.astype(np.float64)))
-        best = int(np.argmax(evidence.growth.round(9)))
+        best = int(np.argmax(evidence.growth[first : first + len(bounds)].round(9)))
         predicate, mark = MeasureBound(feature=name, at_least=bounds[best]), above[:, best]
-        if measure.theme == "Length" and measure.kind == "count" and evidence.direction[best] < 0:
+        if MEASURES[name].theme == "Length" and MEASURES[name].kind == "count" and evidence.direction[first + best] < 0:
             # "At most 40 words" says what the changed model does; "at least 41" what it no longer does.
             predicate, mark = MeasureBound(feature=name, at_most=bounds[best] - 1), ~mark
         chosen.append(predicate)
         marks.append(mark.astype(np.float64))
+        first += len(bounds)
     columns = np.stack(marks, axis=1) if marks else np.zeros((len(texts), 0))
     return chosen, csr_matrix(columns)
 

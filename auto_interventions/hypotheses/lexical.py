@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
@@ -172,10 +173,11 @@ def count_grams(folded: Sequence[str], longest: int = _LONGEST, fewest: int = _F
             places = np.flatnonzero(fits)
             joined[places] = level[places] * len(vocabulary) + token[places + tail]
             level = joined
-        level, examples, row, column = _frequent(level, text_of, texts, fewest)
+        level, examples, row, column = _frequent(level, text_of, fewest)
         columns.append(column + len(words))
         rows.append(row)
-        words += [tuple(vocabulary[stream[place + step]] for step in range(length)) for place in examples.tolist()]
+        spelt = stream[examples[:, None] + np.arange(length)].tolist()
+        words += [tuple(vocabulary[number] for number in numbers) for numbers in spelt]
         if length == 1:
             token = np.where(level >= 0, stream, -1)
         if not len(examples):
@@ -191,30 +193,29 @@ def _words_of(text: str) -> tuple[str, ...]:
 
 def _stream(folded: Sequence[str]) -> tuple[IntArray, IntArray, list[str]]:
     """All words as numbers (−1 where a phrase cannot go on), the text of each, the words by number."""
-    numbers: dict[str, int] = {"": -1}
-    stream: list[int] = []
-    lengths: list[int] = []
-    for text in folded:
-        found = _words_of(text)
-        for word in found:
-            number = numbers.get(word)
-            if number is None:
-                number = numbers[word] = len(numbers) - 1
-            stream.append(number)
-        lengths.append(len(found))
-    del numbers[""]
-    return np.array(stream, dtype=np.int64), np.repeat(np.arange(len(folded)), lengths), list(numbers)
+    words = [_words_of(text) for text in folded]
+    vocabulary = [word for word in dict.fromkeys(chain.from_iterable(words)) if word]
+    numbers = {word: number for number, word in enumerate(vocabulary)} | {"": -1}
+    lengths = [len(found) for found in words]
+    stream = np.fromiter(map(numbers.__getitem__, chain.from_iterable(words)), dtype=np.int64, count=sum(lengths))
+    return stream, np.repeat(np.arange(len(folded)), lengths), vocabulary
 
 
-def _frequent(level: IntArray, text_of: IntArray, texts: int, fewest: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+def _frequent(level: IntArray, text_of: IntArray, fewest: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Renumbers the keys that at least `fewest` texts hold (others −1); a place of each; and the (text, number) pairs."""
     places = np.flatnonzero(level >= 0)
-    keys, first, number = np.unique(level[places], return_index=True, return_inverse=True)
-    pairs = np.unique(number.astype(np.int64) * texts + text_of[places])
-    counts = np.bincount(pairs // max(1, texts), minlength=len(keys))
-    kept = counts >= fewest
+    keys, holders = level[places], text_of[places]
+    # One stable sort puts the places of a phrase next to each other, text by text: what comes twice in a text is a neighbour of itself.
+    order = np.argsort(keys, kind="stable")
+    keys, holders = keys[order], holders[order]
+    starts = np.concatenate([np.ones(min(1, len(keys)), dtype=np.bool_), keys[1:] != keys[:-1]])
+    first_in_text = starts.copy()
+    first_in_text[1:] |= holders[1:] != holders[:-1]
+    number = np.cumsum(starts) - 1
+    column, row = number[first_in_text], holders[first_in_text]
+    kept = np.bincount(column, minlength=int(starts.sum())) >= fewest
     renumbered = np.where(kept, np.cumsum(kept) - 1, -1)
     level = np.full(len(level), -1, dtype=np.int64)
-    level[places] = renumbered[number]
-    pairs = pairs[kept[pairs // max(1, texts)]] if len(keys) else pairs
-    return level, places[first[kept]], pairs % max(1, texts), renumbered[pairs // max(1, texts)] if len(keys) else pairs
+    level[places[order]] = renumbered[number]
+    frequent = kept[column]
+    return level, places[order[starts]][kept], row[frequent], renumbered[column[frequent]]

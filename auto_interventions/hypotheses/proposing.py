@@ -17,7 +17,7 @@ from auto_interventions.hypotheses.lexical import lexical_candidates, read_words
 from auto_interventions.hypotheses.merge import merge
 from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, parse_predicate
 from auto_interventions.hypotheses.text import fold
-from auto_interventions.records import BoolArray, FloatArray, Hypothesis
+from auto_interventions.records import BoolArray, Hypothesis
 
 MOST_PAIRS = 10_000  # more pairs than this rarely make better proposals, and take longer: 4 s for these, 18 s and 1.5 GB for 50,000
 _MOST_CANDIDATES = 1_000
@@ -70,10 +70,10 @@ class Candidates:
         return np.asarray(beyond_chance * pairs >= needed * max(1, len(self.strata)), dtype=np.bool_)
 
     @property
-    def payoffs(self) -> FloatArray:
+    def payoffs(self) -> csr_matrix:
         """(C, n) (holds for the intervention's text) − (holds for the base's)."""
         pairs = len(self.strata)
-        return np.asarray(csr_matrix(self.marks[pairs:] - self.marks[:pairs]).toarray().T, dtype=np.float64)
+        return csr_matrix((self.marks[pairs:] - self.marks[:pairs]).T)
 
 
 def propose(

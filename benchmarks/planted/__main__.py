@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks.planted import tables
+from benchmarks.planted import kept, tables
 from benchmarks.planted.grid import LADDER, Task, Where, grid, run_all
 from benchmarks.planted.peers import PEERS, installed
 from benchmarks.planted.plants import KINDS
@@ -41,6 +41,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("planted.jsonl"), help="finished audits, one a line")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the pool's embeddings (default: the user cache)")
     parser.add_argument("--tables", action="store_true", help="print the tables of what is finished, and run nothing")
+    parser.add_argument("--kept", action="store_true", help="print the tables of the audits kept in the repository, and run nothing")
+    parser.add_argument("--go-on", metavar="COMMIT", help="do not run again what is kept of this state of the library")
     parser.add_argument("--figure", type=Path, default=None, help="where to draw the figure, for example docs/planted.svg")
     arguments = parser.parse_args()
     if arguments.full:
@@ -54,10 +56,12 @@ def main() -> int:
     arguments = _arguments()
     cells = list(grid(arguments.kinds, arguments.effects, arguments.prevalence, arguments.strata))
     where = Where(arguments.out, arguments.cache)
-    if not arguments.tables:
+    if arguments.go_on:
+        kept.bring_back(arguments.go_on, Records(arguments.out))
+    if not arguments.tables and not arguments.kept:
         for phase in arguments.phases:
             run_all({"climb": _climbs, "equal": _equals, "null": _nulls}[phase](arguments, cells), where, arguments.jobs)
-    rows = Records(arguments.out).rows
+    rows = kept.read() if arguments.kept else Records(arguments.out).rows
     sys.stdout.write(tables.everything(rows, arguments.seeds) + "\n")
     if arguments.figure is not None:
         from benchmarks.planted.figure import draw_figure

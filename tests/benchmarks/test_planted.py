@@ -13,13 +13,14 @@ from auto_interventions.planting.corpus import topics
 from benchmarks.planted.audits import PoolJudge, run_audit
 from benchmarks.planted.bound import mark_rates, oracle_texts, world_bound
 from benchmarks.planted.grid import Task, Where, climb
+from benchmarks.planted.kept import bring_back, keep, read
 from benchmarks.planted.peers import log_odds, run_peer
 from benchmarks.planted.plants import KINDS, REWRITES
 from benchmarks.planted.pool import Pool, story_texts, with_versions
 from benchmarks.planted.price import exploring_texts
 from benchmarks.planted.records import Records
 from benchmarks.planted.scoring import Discovery, agreement, is_false, scored, weighted_phi
-from benchmarks.planted.tables import exact, headline, reached, summary
+from benchmarks.planted.tables import exact, headline, reached, summary, texts_table
 from benchmarks.planted.world import Cell, SimulatedSubject, World
 
 
@@ -169,6 +170,23 @@ def test_a_climb_is_recorded_and_goes_on(tmp_path: Path, pool: Pool, monkeypatch
     records = Records(where.out)
     assert len(records.rows) == len({(row["budget"], row["seed"]) for row in records.rows})
     assert reached({500: [row for row in records.rows if row["budget"] == 500]}, seeds=2) is not None
+
+
+def test_kept_audits_print_the_same_table_and_are_not_run_again(tmp_path: Path) -> None:
+    cell = {"kind": "word", "effect": 0.4, "prevalence": 0.1, "strata": 100}
+    row = {**cell, "texts": 250, "oracle": 21.6, "scored": {"recovered": True, "discoveries": 2, "false": 0, "best": 1.0}}
+    rows = [{**row, "strategy": strategy, "budget": 250, "seed": seed} for strategy in ("active", "exhaustive") for seed in (1, 0)]
+    rows.append({**rows[0], "effect": 0.0})  # null audits and peers are not kept
+    path = tmp_path / "measured.csv"
+    assert keep(rows, "abc", path) == keep([], "def", path) == 4
+    assert texts_table(read(path), seeds=2) == texts_table(rows[:4], seeds=2)
+    records = Records(tmp_path / "go-on.jsonl")
+    bring_back("abc", records, path)
+    assert climb(Task(Cell("word", 0.4, 0.1, 100), "active", (250,), 2), Where(records.path)) == 250  # no pool was loaded
+    assert keep(records.rows, "def", path) == 4
+    assert {one["state"] for one in read(path)} == {"abc"}
+    with pytest.raises(ValueError, match="keeps no audit of the state 'def'"):
+        bring_back("def", records, path)
 
 
 def test_a_size_that_missed_is_a_bound_of_what_is_saved() -> None:
