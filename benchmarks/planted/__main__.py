@@ -42,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=None, help="folder of the pool's embeddings (default: the user cache)")
     parser.add_argument("--tables", action="store_true", help="print the tables of what is finished, and run nothing")
     parser.add_argument("--kept", action="store_true", help="print the tables of the audits kept in the repository, and run nothing")
-    parser.add_argument("--go-on", metavar="COMMIT", help="do not run again what is kept of this state of the library")
+    parser.add_argument("--go-on", metavar="STATE", help="do not run again what is kept of this state of the library, such as 26")
     parser.add_argument("--figure", type=Path, default=None, help="where to draw the figure, for example docs/planted.svg")
     arguments = parser.parse_args()
     if arguments.full:

@@ -59,11 +59,11 @@ def affected_words(prevalence: float) -> str:
 def _points(rows: Rows, seeds: int, strata: int) -> list[dict[str, object]]:
     points: list[dict[str, object]] = []
     for line in summary([row for row in rows if row["strata"] == strata], "active", seeds):
-        cell = line["cell"]
+        cell = line.cell
         found = {
-            "active": line["reached"].texts if line["reached"] else math.nan,
-            "exhaustive": line["exhaustive"].texts if line["exhaustive"] else math.nan,
-            "oracle": line["oracle"] or math.nan,
+            "active": line.reached.texts if line.reached else math.nan,
+            "exhaustive": line.exhaustive.texts if line.exhaustive else math.nan,
+            "oracle": line.oracle or math.nan,
         }
         affected = affected_words(cell.prevalence)
         points += [

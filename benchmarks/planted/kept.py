@@ -1,7 +1,9 @@
 """The finished audits that are kept in the repository, so that the tables of docs/benchmarks.md can be printed again, and gone on with.
 
-`python -m benchmarks.planted --kept` prints them, `--go-on COMMIT` runs none of them again, and
-`python -m benchmarks.planted.kept FILE --state COMMIT` adds those of a file of `--out`. Peers and null audits are not kept.
+`python -m benchmarks.planted --kept` prints them, `--go-on STATE` runs none of them again, and
+`python -m benchmarks.planted.kept FILE --state STATE` adds those of a file of `--out`. Peers and null audits are not kept.
+
+A state is the number of the last decision record that changed what audits find: between two of them rows can be compared.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _COLUMNS = (*_CELL, *_AUDIT, *_FOUND, "state")
 
 
 def read(path: Path = KEPT) -> list[dict[str, Any]]:
-    """The kept audits as rows of `Records`, with the `state` (commit) of the library that ran them."""
+    """The kept audits as rows of `Records`, with the `state` of the library that ran them."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as stream:
@@ -77,7 +79,7 @@ def main() -> int:
     """See the head of the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.planted.kept", description=__doc__)
     parser.add_argument("file", type=Path, help="what `python -m benchmarks.planted --out` wrote")
-    parser.add_argument("--state", required=True, help="the commit of the library that ran the audits")
+    parser.add_argument("--state", required=True, help="the last decision record that changed what audits find, such as 26")
     parser.add_argument("--to", type=Path, default=KEPT, help="the file of kept audits")
     arguments = parser.parse_args()
     rows = Records(arguments.file).rows

@@ -71,73 +71,107 @@ def missed(steps: dict[int, Rows], seeds: int = SEEDS) -> int:
     return max((budget for budget, rows in steps.items() if sum(not row["scored"]["recovered"] for row in rows) > allowed), default=0)
 
 
-def at_least(mine: Reached | None, every: Reached | None, failed: int) -> float | None:
-    """How many times fewer texts than the smallest exhaustive size, or what it is at least.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One cell: where the strategy and where exhaustive reached the target, and the largest budgets at which they missed it.
 
-    Where exhaustive missed the target at all sizes up to `failed`, that size counts; where only exhaustive reached it, 0; where neither
-    did, None.
+    `state`: what the audits' rows say of the library that ran them, nothing where they do not all say the same.
     """
-    if mine is None:
-        return None if every is None else 0.0
-    size = every.texts if every else failed
-    return size / mine.texts if size else None
+
+    cell: Cell
+    reached: Reached | None
+    failed: int
+    exhaustive: Reached | None
+    exhaustive_failed: int
+    oracle: float | None
+    state: str = ""
+
+    @property
+    def measured(self) -> tuple[Reached, Reached] | None:
+        """The strategy's and exhaustive's, where both reached the target."""
+        return (self.reached, self.exhaustive) if self.reached and self.exhaustive else None
+
+    @property
+    def saved(self) -> float | None:
+        """How many times fewer texts than exhaustive at 200,000."""
+        return EXHAUSTIVE / self.measured[0].texts if self.measured else None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times fewer texts than the smallest exhaustive size."""
+        return self.measured[1].texts / self.measured[0].texts if self.measured else None
+
+    @property
+    def at_least(self) -> float | None:
+        """How many times fewer texts than the smallest exhaustive size, or what it is at least.
+
+        Where exhaustive missed the target at all sizes up to some, the largest of them counts; where only exhaustive reached it, 0; where
+        neither did, None.
+        """
+        if self.reached is None:
+            return 0.0 if self.exhaustive else None
+        size = self.exhaustive.texts if self.exhaustive else self.exhaustive_failed
+        return size / self.reached.texts if size else None
 
 
-def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[dict[str, Any]]:
-    """One line a cell: texts of `strategy`, of exhaustive, the oracle's, and their ratios."""
+def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[Line]:
+    """One line a cell."""
     steps = by_step(rows)
-    lines: list[dict[str, Any]] = []
-    for cell in sorted({cell for cell, _ in steps if cell.effect}, key=_order):
-        mine, every = reached(steps[cell, strategy], seeds), reached(steps[cell, "exhaustive"], seeds)
-        every_failed = missed(steps[cell, "exhaustive"], seeds)
-        tried = [row for step in steps[cell, strategy].values() for row in step] or [
-            row for s in steps[cell, "exhaustive"].values() for row in s
-        ]
+    lines: list[Line] = []
+    for cell in sorted({cell for cell, _ in steps if cell.effect}, key=in_order):
+        mine, every = steps[cell, strategy], steps[cell, "exhaustive"]
+        tried = [row for arm in (mine, every) for step in arm.values() for row in step]
         oracle = next((row["oracle"] for row in tried if row.get("oracle")), None)
+        states = {str(row.get("state") or "") for row in tried}
         lines.append(
-            {
-                "cell": cell,
-                "reached": mine,
-                "failed": missed(steps[cell, strategy], seeds),
-                "exhaustive": every,
-                "exhaustive_failed": every_failed,
-                "oracle": oracle,
-                "saved": EXHAUSTIVE / mine.texts if mine and every else None,
-                "ratio": every.texts / mine.texts if mine and every else None,
-                "at_least": at_least(mine, every, every_failed),
-            }
+            Line(
+                cell,
+                reached(mine, seeds),
+                missed(mine, seeds),
+                reached(every, seeds),
+                missed(every, seeds),
+                oracle,
+                states.pop() if len(states) == 1 else "",
+            )
         )
     return lines
 
 
-def texts_table(rows: Rows, strategy: str = "active", seeds: int = SEEDS) -> str:
+def texts_table(lines: Sequence[Line], strategy: str = "active") -> str:
     """Texts to recover 95%, by cell."""
-    out = [
-        f"| affected | effect | kind | {strategy} | recall | exhaustive | 200,000 / {strategy} | smallest / {strategy} | oracle |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for line in summary(rows, strategy, seeds):
-        cell, mine = line["cell"], line["reached"]
+    names = ("affected", "effect", "kind", strategy, "recall", "exhaustive", f"200,000 / {strategy}", f"smallest / {strategy}", "oracle")
+    with_state = any(line.state for line in lines)
+    names = (*names, "state") if with_state else names
+    out = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
+    for line in lines:
+        cell, mine = line.cell, line.reached
         recall = f"{mine.recovered}/{mine.seeds} ({mine.interval[0]:.0%} to {mine.interval[1]:.0%})" if mine else ""
-        out.append(
-            f"| {cell.prevalence:.0%} | {cell.effect:.0%} | {cell.kind} | {_texts(mine, line['failed'])} | {recall} | "
-            f"{_texts(line['exhaustive'], line['exhaustive_failed'])} | {_times(line['saved'])} | {_times(line['ratio'])} | "
-            f"{line['oracle']:,.0f} |"
+        values = (
+            f"{cell.prevalence:.0%}",
+            f"{cell.effect:.0%}",
+            cell.kind,
+            _texts(mine, line.failed),
+            recall,
+            _texts(line.exhaustive, line.exhaustive_failed),
+            _times(line.saved),
+            _times(line.ratio),
+            f"{line.oracle or 0:,.0f}",
+            line.state,
         )
+        out.append(f"| {' | '.join(values[: len(names)])} |")
     return "\n".join(out)
 
 
-def headline(rows: Rows, strategy: str = "active", seeds: int = SEEDS, strata: int = 100) -> str:
-    """Medians and worst over the cells with `strata` strata, against the bars of the issue."""
-    lines = [line for line in summary(rows, strategy, seeds) if line["cell"].strata == strata]
-    measured = [line for line in lines if line["reached"] and line["exhaustive"]]
+def headline(lines: Sequence[Line], seeds: int = SEEDS) -> str:
+    """Medians and worst over the lines, against the bars of the issue."""
+    measured = [(line, *line.measured) for line in lines if line.measured]
     if not measured:
-        return f"no cell with {strata} strata is finished yet"
-    rare = [line["ratio"] for line in measured if line["cell"].prevalence <= 0.1]
-    bounded = [line["at_least"] for line in lines if line["cell"].prevalence <= 0.1 and line["at_least"] is not None]
-    everywhere = [line["ratio"] for line in measured if line["cell"].prevalence == 1]
-    saved = [line["saved"] for line in measured]
-    gap = [line["reached"].texts / line["oracle"] for line in measured]
+        return "no cell is finished yet"
+    rare = [every.texts / mine.texts for line, mine, every in measured if line.cell.prevalence <= 0.1]
+    bounded = [line.at_least for line in lines if line.cell.prevalence <= 0.1 and line.at_least is not None]
+    everywhere = [every.texts / mine.texts for line, mine, every in measured if line.cell.prevalence == 1]
+    saved = [EXHAUSTIVE / mine.texts for _, mine, _ in measured]
+    gap = [mine.texts / line.oracle for line, mine, _ in measured if line.oracle]
     parts = [
         f"{len(measured)} of {len(lines)} cells that were begun are measured: both reached the target with {seeds} seeds or more.",
         "The others (> in the table) are in no figure that does not say so.",
@@ -207,14 +241,15 @@ def everything(rows: Rows, seeds: int = SEEDS) -> str:
     """All tables with headings."""
     parts = [f"{len(rows):,} audits."]
     for strata in sorted({row["strata"] for row in rows if row["effect"]}):
-        own = [row for row in rows if row["strata"] == strata and row["effect"]]
-        parts += [f"### {strata} strata", headline(own, "active", seeds, strata), texts_table(own, "active", seeds)]
+        lines = summary([row for row in rows if row["strata"] == strata], "active", seeds)
+        parts += [f"### {strata} strata", headline(lines, seeds), texts_table(lines)]
     parts += ["### Recall at the texts that active needed", recall_table(rows, seeds)]
     parts += ["### False discoveries", errors_table(rows), peeks_table(rows)]
     return "\n\n".join(parts)
 
 
-def _order(cell: Cell) -> tuple[float, float, float, str]:
+def in_order(cell: Cell) -> tuple[float, float, float, str]:
+    """The order of the tables: what changes most first."""
     return cell.strata, -cell.prevalence, -cell.effect, cell.kind
 
 

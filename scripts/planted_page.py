@@ -1,0 +1,84 @@
+"""Writes the kept audits of the planted benchmark (benchmarks/planted/measured.csv) into the tables of docs/benchmarks.md:
+`.venv/bin/python scripts/planted_page.py`.
+
+A row of the page stays where fewer seeds than wanted are kept of its cell, or where a climb has not got as far as the row has.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from benchmarks.planted import kept  # noqa: E402
+from benchmarks.planted.tables import Line, Reached, headline, in_order, summary, texts_table  # noqa: E402
+from benchmarks.planted.world import Cell  # noqa: E402
+
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+_TABLE = re.compile(r"(?:^\|.*\n)+", flags=re.MULTILINE)
+_HEADLINE = re.compile(r"^\d+ of \d+ cells that were begun .*$", flags=re.MULTILINE)
+
+
+def lines_of(table: str, strata: int) -> list[Line]:
+    """The lines that `texts_table` printed."""
+    names, _, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    found: list[Line] = []
+    for row in (dict(zip(names, values, strict=True)) for values in rows):
+        cell = Cell(row["kind"], _share(row["effect"]), _share(row["affected"]), strata)
+        recovered, seeds = (int(number) for number in (row["recall"].split()[0] if row["recall"] else "0/0").split("/"))
+        mine, failed = _reached(row["active"], recovered, seeds)
+        every, every_failed = _reached(row["exhaustive"], 0, 0)
+        found.append(Line(cell, mine, failed, every, every_failed, float(row["oracle"].replace(",", "")), row.get("state", "")))
+    return found
+
+
+def _share(text: str) -> float:
+    return int(text.rstrip("%")) / 100
+
+
+def _reached(text: str, recovered: int, seeds: int) -> tuple[Reached | None, int]:
+    texts = int(re.sub(r"\D", "", text) or 0)
+    return (None, texts) if text.startswith((">", "–")) else (Reached(texts, texts, recovered, seeds), 0)
+
+
+def newer(old: Line | None, new: Line) -> bool:
+    """Whether the kept audits say as much of a cell as the page does."""
+    arms = ((new.reached, new.failed), (new.exhaustive, new.exhaustive_failed))
+    if not all(reached or failed for reached, failed in arms):
+        return False
+    if old is None:
+        return True
+    before = ((old.reached, old.failed), (old.exhaustive, old.exhaustive_failed))
+    return all(mine or failed >= (was.texts if was else was_failed) for (mine, failed), (was, was_failed) in zip(arms, before, strict=True))
+
+
+def rewritten(page: str, strata: int, kept_lines: list[Line]) -> str:
+    """The page with one table and its headline as of now."""
+    start = page.index(f"\n### {strata} strata\n")
+    end = page.find("\n### ", start + 1)
+    section = page[start:end]
+    table = _TABLE.search(section)
+    if table is None:
+        raise SystemExit(f"{PAGE} has no table under “{strata} strata”")
+    lines = {line.cell: line for line in lines_of(table[0], strata)}
+    lines |= {line.cell: line for line in kept_lines if newer(lines.get(line.cell), line)}
+    seeds = min(line.reached.seeds for line in lines.values() if line.reached)
+    every = sorted(lines.values(), key=lambda line: in_order(line.cell))
+    section = section.replace(table[0], texts_table(every) + "\n")
+    return page[:start] + _HEADLINE.sub(headline(every, seeds), section) + page[end:]
+
+
+def main() -> None:
+    """See the head of the page."""
+    rows = kept.read()
+    page = PAGE.read_text(encoding="utf-8")
+    for strata in sorted({row["strata"] for row in rows}):
+        page = rewritten(page, strata, summary([row for row in rows if row["strata"] == strata], "active"))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
