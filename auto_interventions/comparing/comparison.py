@@ -81,31 +81,37 @@ def compare_runs(active: Run, exhaustive: Run, encode: Encode) -> Comparison:
         strategy=str(active.run["config"]["sampling"]["strategy"]),
         alpha=float(active.findings["alpha"]),
         costs=costs_of(active.ledger, exhaustive.ledger),
-        findings=match_findings(active.findings, exhaustive.findings, held_out, float(config["inference"]["smallest_effect"])),
+        findings=match_findings(
+            active.findings, exhaustive.findings, _column(held_out, "text"), float(config["inference"]["smallest_effect"])
+        ),
         clusters=_clusters(active, exhaustive, unseen, encode, config["clustering"], seed),
         verdicts=(str(active.findings["overall"]["verdict"]), str(exhaustive.findings["overall"]["verdict"])),
         statuses=(str(active.run["status"]), str(exhaustive.run["status"])),
     )
 
 
-def _held_out(texts: pd.DataFrame, known: set[str], seed: int) -> list[str]:
+def _held_out(texts: pd.DataFrame, known: set[str], seed: int) -> pd.DataFrame:
     """Uniformly drawn texts of the exhaustive run's confirm pool, less those that are `known` (by id): the active run's last partition
     learned the confirmed texts that it drew."""
-    own = texts.loc[(texts["pool"] == "confirm") & ~texts["id"].isin(known), "text"]
+    own = texts.loc[(texts["pool"] == "confirm") & ~texts["id"].isin(known), ["text", "stratum"]]
     if len(own) > HELD_OUT:
         own = own.iloc[np.sort(generator("compare", "held out", seed).choice(len(own), HELD_OUT, replace=False))]
-    return [str(text) for text in own]
+    return own
+
+
+def _column(texts: pd.DataFrame, name: str) -> list[str]:
+    return [str(value) for value in texts[name]]
 
 
 def _clusters(
-    active: Run, exhaustive: Run, held_out: Sequence[str], encode: Encode, clustering: Mapping[str, Any], seed: int
+    active: Run, exhaustive: Run, held_out: pd.DataFrame, encode: Encode, clustering: Mapping[str, Any], seed: int
 ) -> ClusterComparison | None:
     ours, theirs = active.centroids, exhaustive.centroids
-    if ours is None or theirs is None or not held_out:
+    if ours is None or theirs is None or not len(held_out):
         return None
     explored = exhaustive.texts.loc[exhaustive.texts["pool"] == "explore", "text"]
     again = _another(encode([str(text) for text in explored]), str(clustering["algorithm"]), len(theirs), seed + 1)  # pyright: ignore[reportArgumentType]
-    return compare_clusters(encode(held_out), ours, theirs, again, seed)
+    return compare_clusters(encode(_column(held_out, "text")), _column(held_out, "stratum"), ours, theirs, again, seed)
 
 
 def _another(vectors: FloatMatrix, algorithm: Algorithm, clusters: int, seed: int) -> FloatMatrix:

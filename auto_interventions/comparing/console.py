@@ -48,7 +48,9 @@ def _costs(comparison: Comparison) -> Table:
     if clusters is not None:
         kept, ceiling = clusters.kept(clusters.active), clusters.kept(clusters.again)
         for key, name in wording.QUALITIES.items():
-            own, theirs = (f"{getattr(one, key):.3f}" for one in (clusters.active, clusters.exhaustive))
+            # How far a partition agrees with the exhaustive one is 1 for that one itself; beside the active's stands that of the ceiling.
+            other = clusters.again if key == "agreement" else clusters.exhaustive
+            own, theirs = (f"{getattr(one, key):.3f}" for one in (clusters.active, other))
             table.add_row(f"clusters: {name}", own, theirs, f"{wording.share_cell(kept[key])} (ceiling {wording.share_cell(ceiling[key])})")
     return table
 

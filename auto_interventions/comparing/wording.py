@@ -9,7 +9,13 @@ from auto_interventions.comparing.findings import FindingComparison, Match
 from auto_interventions.report import wording
 from auto_interventions.report.sections import duration
 
-QUALITIES = {"explained": "explained variance", "inertia": "inertia", "silhouette": "silhouette", "agreement": "agreement"}
+QUALITIES = {
+    "explained": "explained variance",
+    "inertia": "inertia",
+    "silhouette": "silhouette",
+    "strata": "strata told apart",
+    "agreement": "agreement",
+}
 _ABOUT_THE_SAME = 1.05
 
 

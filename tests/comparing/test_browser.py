@@ -50,7 +50,7 @@ def compared(name: str) -> Comparison:
         alpha=0.05,
         costs=costs_of(ledger(3_600, 0.04, generate=12.5, judge=40.0), ledger(198_000, 9.4, generate=991.0, judge=3.0)),
         findings=match_findings(active, exhaustive, HELD_OUT, 0.05),
-        clusters=compare_clusters(vectors, centres[:3], centres, centres[::-1] + 0.1, seed=0),
+        clusters=compare_clusters(vectors, [HOSTILE] * len(vectors), centres[:3], centres, centres[::-1] + 0.1, seed=0),
         verdicts=("different", "different"),
         statuses=("done", "stopped"),
     )
