@@ -1,7 +1,8 @@
 """Writes the kept audits of the planted benchmark (benchmarks/planted/measured.csv) into the tables of docs/benchmarks.md:
 `.venv/bin/python scripts/planted_page.py`.
 
-A row of the page stays where fewer seeds than wanted are kept of its cell, or where a climb has not got as far as the row has.
+A row of the page stays where fewer seeds than wanted are kept of its cell, or where a climb has not got as far as the row has. Of a climb
+that was ended early nothing is written.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def newer(old: Line | None, new: Line) -> bool:
     arms = ((new.reached, new.failed), (new.exhaustive, new.exhaustive_failed))
     if not all(reached or failed for reached, failed in arms):
         return False
+    if new.exhaustive and not new.reached and new.failed < new.exhaustive.texts / 2:
+        return False  # a climb that was ended before it could have been worse than exhaustive's says nothing yet
     if old is None:
         return True
     before = ((old.reached, old.failed), (old.exhaustive, old.exhaustive_failed))
