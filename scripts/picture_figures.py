@@ -17,6 +17,7 @@ sys.path.insert(0, str(REPOSITORY))
 from benchmarks.planted.figure import affected_words, draw_points, write_alone  # noqa: E402
 
 DOCS = REPOSITORY / "docs"
+TABLE = re.compile(r"(?:^\|.*\n)+", flags=re.MULTILINE)
 OURS, OTHER = "#2f7fb8", "#c2703d"
 AFFECTED = {"100%": "all prompts affected", "10%": "a tenth of them", "2%": "one in fifty"}
 METHODS = {
@@ -31,7 +32,7 @@ METHODS = {
 def table(heading: str) -> list[dict[str, str]]:
     """The first table below a heading of docs/benchmarks.md, a dict a row."""
     below = (DOCS / "benchmarks.md").read_text(encoding="utf-8").partition(f"\n### {heading}\n")[2]
-    found = re.search(r"(?:^\|.*\n)+", below, flags=re.MULTILINE)
+    found = TABLE.search(below)
     if found is None:
         raise SystemExit(f"docs/benchmarks.md has no table under “{heading}”")
     names, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found[0].splitlines()]

@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from picture_figures import DOCS, TABLE, table
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
@@ -18,16 +20,14 @@ from benchmarks.planted import kept  # noqa: E402
 from benchmarks.planted.tables import Line, Reached, headline, in_order, summary, texts_table  # noqa: E402
 from benchmarks.planted.world import Cell  # noqa: E402
 
-PAGE = REPOSITORY / "docs" / "benchmarks.md"
-_TABLE = re.compile(r"(?:^\|.*\n)+", flags=re.MULTILINE)
+PAGE = DOCS / "benchmarks.md"
 _HEADLINE = re.compile(r"^\d+ of \d+ cells that were begun .*$", flags=re.MULTILINE)
 
 
-def lines_of(table: str, strata: int) -> list[Line]:
-    """The lines that `texts_table` printed."""
-    names, _, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+def lines_of(strata: int) -> list[Line]:
+    """The lines that `texts_table` printed onto the page."""
     found: list[Line] = []
-    for row in (dict(zip(names, values, strict=True)) for values in rows):
+    for row in table(f"{strata} strata"):
         cell = Cell(row["kind"], _share(row["effect"]), _share(row["affected"]), strata)
         recovered, seeds = (int(number) for number in (row["recall"].split()[0] if row["recall"] else "0/0").split("/"))
         mine, failed = _reached(row["active"], recovered, seeds)
@@ -62,15 +62,11 @@ def rewritten(page: str, strata: int, kept_lines: list[Line]) -> str:
     """The page with one table and its headline as of now."""
     start = page.index(f"\n### {strata} strata\n")
     end = page.find("\n### ", start + 1)
-    section = page[start:end]
-    table = _TABLE.search(section)
-    if table is None:
-        raise SystemExit(f"{PAGE} has no table under “{strata} strata”")
-    lines = {line.cell: line for line in lines_of(table[0], strata)}
+    lines = {line.cell: line for line in lines_of(strata)}
     lines |= {line.cell: line for line in kept_lines if newer(lines.get(line.cell), line)}
     seeds = min(line.reached.seeds for line in lines.values() if line.reached)
     every = sorted(lines.values(), key=lambda line: in_order(line.cell))
-    section = section.replace(table[0], texts_table(every) + "\n")
+    section = TABLE.sub(texts_table(every) + "\n", page[start:end], count=1)
     return page[:start] + _HEADLINE.sub(headline(every, seeds), section) + page[end:]
 
 

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from auto_interventions.clustering import KMeansPartition, silhouette, stability
-from auto_interventions.records import FloatMatrix, IntArray
+from auto_interventions.records import FloatMatrix, IntArray, numbers_of
 
 _SILHOUETTE_TEXTS = 4_000
 
@@ -92,7 +92,7 @@ def compare_clusters(
     if not len(vectors):
         raise ValueError("clusters are compared on held-out texts, and there are none")
     variance = float(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())
-    stratum = np.unique(np.array(strata), return_inverse=True)[1].astype(np.int64)
+    stratum = numbers_of(strata)
     reference = KMeansPartition.at(exhaustive).assign(vectors)
 
     def quality(centroids: FloatMatrix) -> ClusterQuality:

@@ -109,8 +109,8 @@ def _clusters(
     ours, theirs = active.centroids, exhaustive.centroids
     if ours is None or theirs is None or not len(held_out):
         return None
-    explored = exhaustive.texts.loc[exhaustive.texts["pool"] == "explore", "text"]
-    again = _another(encode([str(text) for text in explored]), str(clustering["algorithm"]), len(theirs), seed + 1)  # pyright: ignore[reportArgumentType]
+    explored = exhaustive.texts[exhaustive.texts["pool"] == "explore"]
+    again = _another(encode(_column(explored, "text")), str(clustering["algorithm"]), len(theirs), seed + 1)  # pyright: ignore[reportArgumentType]
     return compare_clusters(encode(_column(held_out, "text")), _column(held_out, "stratum"), ours, theirs, again, seed)
 
 

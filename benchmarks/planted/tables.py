@@ -87,19 +87,19 @@ class Line:
     state: str = ""
 
     @property
-    def measured(self) -> tuple[Reached, Reached] | None:
-        """The strategy's and exhaustive's, where both reached the target."""
-        return (self.reached, self.exhaustive) if self.reached and self.exhaustive else None
+    def measured(self) -> bool:
+        """Whether both reached the target."""
+        return self.reached is not None and self.exhaustive is not None
 
     @property
     def saved(self) -> float | None:
         """How many times fewer texts than exhaustive at 200,000."""
-        return EXHAUSTIVE / self.measured[0].texts if self.measured else None
+        return EXHAUSTIVE / self.reached.texts if self.reached and self.exhaustive else None
 
     @property
     def ratio(self) -> float | None:
         """How many times fewer texts than the smallest exhaustive size."""
-        return self.measured[1].texts / self.measured[0].texts if self.measured else None
+        return self.exhaustive.texts / self.reached.texts if self.reached and self.exhaustive else None
 
     @property
     def at_least(self) -> float | None:
@@ -164,14 +164,14 @@ def texts_table(lines: Sequence[Line], strategy: str = "active") -> str:
 
 def headline(lines: Sequence[Line], seeds: int = SEEDS) -> str:
     """Medians and worst over the lines, against the bars of the issue."""
-    measured = [(line, *line.measured) for line in lines if line.measured]
+    measured = [line for line in lines if line.measured]
     if not measured:
         return "no cell is finished yet"
-    rare = [every.texts / mine.texts for line, mine, every in measured if line.cell.prevalence <= 0.1]
+    rare = [line.ratio for line in measured if line.ratio and line.cell.prevalence <= 0.1]
     bounded = [line.at_least for line in lines if line.cell.prevalence <= 0.1 and line.at_least is not None]
-    everywhere = [every.texts / mine.texts for line, mine, every in measured if line.cell.prevalence == 1]
-    saved = [EXHAUSTIVE / mine.texts for _, mine, _ in measured]
-    gap = [mine.texts / line.oracle for line, mine, _ in measured if line.oracle]
+    everywhere = [line.ratio for line in measured if line.ratio and line.cell.prevalence == 1]
+    saved = [line.saved for line in measured if line.saved]
+    gap = [line.reached.texts / line.oracle for line in measured if line.reached and line.oracle]
     parts = [
         f"{len(measured)} of {len(lines)} cells that were begun are measured: both reached the target with {seeds} seeds or more.",
         "The others (> in the table) are in no figure that does not say so.",
