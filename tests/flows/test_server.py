@@ -59,8 +59,17 @@ def started_server(tmp_path: Path) -> Generator[str]:
         wait_for(lambda: httpx.get(f"{url}/health").status_code == 200, 240)
         yield url
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait()
+        end(running)
+
+
+def end(running: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """SIGTERM to it and all below it; SIGKILL where that is not heeded: Prefect's own processes at times wait for ever."""
+    for asked in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, asked)
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(seconds)
+            return
 
 
 def answered(method: str, url: str, **given: Any) -> httpx.Response:

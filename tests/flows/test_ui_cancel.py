@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from .faulty import Command, ended, held, settings, spent
-from .test_server import answered, environment_of, wait_for
+from .test_server import answered, end, environment_of, wait_for
 
 SENTENCE = "error: the run was cancelled in Prefect; what was done is saved: start the same audit again to go on"
 LONG: dict[str, Any] = {"sampling": {"max_texts": 6_000, "initial": 4_000, "rounds": 2}}
@@ -106,8 +106,7 @@ def test_a_run_that_prefect_started_ends_and_resumes(prefect_server: str, tmp_pa
         wait_for(lambda: httpx.get(f"{prefect_server}/flow_runs/{run}").json()["state_type"] == "CANCELLED", 120)
         wait_for(lambda: status(command.out)[0] != "running", 60)
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+        end(server)
     told = status(command.out)
     assert told[0] == "interrupted"
     assert told[1].endswith("what was done is saved: start the same audit again to go on")
