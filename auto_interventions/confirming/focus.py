@@ -7,9 +7,10 @@ under the null the two texts of a pair are exchangeable at whatever prompt.
 Votes.  Explored and confirmed pairs together say in which strata sentence h holds (`places.locate`: a posterior, not a choice), and so
 how many nats a pair, G_hs, are to be expected in stratum s. A sentence votes for the strata in proportion to their prompts × G². Votes are
 weighed by belief × (nats a pair) / (nats still needed): pairs go where decisions are cheapest. Belief is what exploring showed, less what
-the best of so many candidates shows by chance, and what confirming has shown since (`beliefs_of`): else the luckiest sentence of exploring
-would keep its vote however it fares on fresh pairs. Sentences that the pairs left could not decide do not vote. If the vote is hardly
-better than looking everywhere (`WORTH`), nothing is focused.
+the best of so many candidates shows by chance, and how it fared on fresh pairs since (`beliefs_of`): the e-value, or what
+`places.recurrence` says if that is less, as a phrase of chance that never came up again has lost no bet, and would keep its vote for ever.
+Sentences that the pairs left could not decide do not vote. If the vote is hardly better than looking everywhere (`WORTH`), nothing is
+focused.
 
 Reach.  A sentence whose average over all prompts is small may still differ where it holds. While fresh pairs have not disowned it, and
 what it pays there would validate it with the pairs left, it is not given up (`reach_in_places`).
@@ -28,12 +29,12 @@ import numpy as np
 from scipy.special import softmax
 
 from auto_interventions.inference.betting import betting_grid
-from auto_interventions.inference.places import Places, locate
+from auto_interventions.inference.places import Places, locate, recurrence
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
 WORTH = 1.5  # times the gain everywhere
-PROMISING = 1.0  # nats beyond what the best of so many candidates has by chance
+PROMISING = 3.0  # nats beyond what the best of so many candidates has by chance: asked every round, 1 nat is soon had by some
 _GIVEN_UP = -2.0  # nats: a sentence is not believed any more
 _LEAST_GAIN = 1e-9  # nats a pair
 _HOPE = 0.5  # of the nats that are needed must be within reach
@@ -80,18 +81,31 @@ def shares_of(hypotheses: Sequence[Hypothesis]) -> FloatArray:
     return shares
 
 
-def beliefs_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray, shares: FloatArray) -> FloatArray:
+def beliefs_of(hypotheses: Sequence[Hypothesis], support: FloatArray, shares: FloatArray) -> FloatArray:
     """(H,) how much the votes weigh, adding up to 1.
 
-    Sentences with a check together as much as their `shares` (H,), among them by the odds that exploring left them × the e-value (log_e,
+    Sentences with a check together as much as their `shares` (H,), among them by the odds that exploring left them × the support (nats,
     (H,)) that confirming gave them since. Those that language models judge by their shares: of few verdicts, and a cheap judge's, too many
     would be disowned by the first.
     """
     beliefs = shares.copy()
     checks = ~judged_by_model(hypotheses)
-    believed = np.exp(np.clip(_log_odds(hypotheses) + log_e, -_UNBELIEVED, 0.0))[checks]
+    believed = np.exp(np.clip(_log_odds(hypotheses) + support, -_UNBELIEVED, 0.0))[checks]
     beliefs[checks] = shares[checks].sum() * believed / max(float(believed.sum()), 1e-300)
     return beliefs
+
+
+def support_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray, explored: FloatArray, seen: FloatArray) -> FloatArray:
+    """(H,) nats by which fresh pairs speak for each sentence: its log e-value, or what `recurrence` says where that is less.
+
+    Of sentences that language models judge, the log e-value: their payoffs are no counts.
+
+    Args:
+        explored, seen: (H, S, 3) number, sum and sum of squares of payoffs by stratum, of exploring, and of all pairs so far.
+    """
+    directions = np.array([1.0 if one.more_in == "intervention" else -1.0 for one in hypotheses])
+    again = recurrence(explored, seen - explored, directions)
+    return np.where(judged_by_model(hypotheses), log_e, np.minimum(log_e, again))
 
 
 def _log_odds(hypotheses: Sequence[Hypothesis]) -> FloatArray:
@@ -175,7 +189,7 @@ def focus_of(
 
 def reach_in_places(
     hypotheses: Sequence[Hypothesis],
-    log_e: FloatArray,
+    support: FloatArray,
     seen: FloatArray,
     sizes: FloatArray,
     needed: FloatArray,
@@ -185,10 +199,10 @@ def reach_in_places(
     """(H,) which sentences with a check differ by `smallest` or more where they hold, as far as they are to be believed, and would be
     validated if the pairs left went there.
 
-    Believed are those with hardly less evidence, explored and since (log_e, (H,)), than the best of so many candidates has by chance. Other
-    arguments as in `focus_of`.
+    Believed are those with hardly less evidence, explored and since (`support`, (H,), of `support_of`), than the best of so many
+    candidates has by chance. Other arguments as in `focus_of`.
     """
-    believed = (_log_odds(hypotheses) + log_e >= _GIVEN_UP) & ~judged_by_model(hypotheses)
+    believed = (_log_odds(hypotheses) + support >= _GIVEN_UP) & ~judged_by_model(hypotheses)
     places = locate(seen, _leaning(seen))
     votes, gains = _votes(places, sizes / sizes.sum())
     reached = (needed > 0) & ((votes * gains).sum(axis=1) * pairs_left >= needed)

@@ -177,7 +177,7 @@ def _focus(plan: ConfirmPlan, state: ConfirmState, explored: RoundState, config:
         return None
     needed = nats_needed(state, explored, config.inference.alpha)
     needed = np.where(state.by_model & ~is_open(state, explored, config), 0.0, needed)  # settled ones do not vote
-    beliefs = beliefs_of(state.hypotheses, state.log_e, state.shares)
+    beliefs = beliefs_of(state.hypotheses, state.support, state.shares)
     return focus_of(state.seen, _sizes(plan, state), needed, beliefs, spare, state.by_model)
 
 

@@ -94,7 +94,7 @@ def in_reach(state: ConfirmState, explored: RoundState, config: AuditConfig, lef
         return np.zeros(len(state.hypotheses), dtype=np.bool_)
     needed = nats_needed(state, explored, config.inference.alpha)
     smallest = config.inference.smallest_effect
-    return reach_in_places(state.hypotheses, state.log_e, state.seen, state.pool_sizes, needed, left, smallest)
+    return reach_in_places(state.hypotheses, state.support, state.seen, state.pool_sizes, needed, left, smallest)
 
 
 def why_stop_confirming(

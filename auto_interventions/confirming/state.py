@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from auto_interventions.confirming.focus import judged_by_model, local_stakes, shares_of, starting_wealth
+from auto_interventions.confirming.focus import judged_by_model, local_stakes, shares_of, starting_wealth, support_of
 from auto_interventions.confirming.payoffs import bets_of, counted, fresh_bets, payoff_sums, unbiased_scores
 from auto_interventions.inference.betting import bet_many, log_e_values
 from auto_interventions.inference.cascade import largest
@@ -42,6 +42,7 @@ class ConfirmState:
         shares: (H,) of the error budget.
         log_wealth: (H, K) log-capital, two-sided.
         seen: (H, S, 3) number, sum and sum of squares of the payoffs in each stratum, explored and confirmed together: where to look.
+        explored: (H, S, 3) the same of the explored pairs alone.
         judged: (H, N) what the judges said of all pairs so far.
         paid: (H, 3) number, sum and sum of squares of the payoffs that each sentence bet on.
         tried: (H,) pairs on which each sentence was judged, answered or not.
@@ -62,6 +63,7 @@ class ConfirmState:
     shares: FloatArray
     log_wealth: FloatArray
     seen: FloatArray
+    explored: FloatArray
     judged: Judged
     paid: FloatArray
     tried: IntArray
@@ -105,6 +107,7 @@ class ConfirmState:
             shares=shares_of(hypotheses),
             log_wealth=starting_wealth(hypotheses, (sums * _stakes(hypotheses, sums)[..., None]).sum(axis=1)),
             seen=sums,
+            explored=sums,
             judged=Judged.empty(len(hypotheses)),
             paid=np.zeros((len(hypotheses), 3)),
             tried=np.zeros(len(hypotheses), dtype=np.int64),
@@ -133,6 +136,11 @@ class ConfirmState:
     def log_e(self) -> FloatArray:
         """(H,) log e-values."""
         return log_e_values(self.log_wealth)
+
+    @property
+    def support(self) -> FloatArray:
+        """(H,) nats by which fresh pairs speak for each sentence (`focus.support_of`): where to look goes by it, no verdict."""
+        return support_of(self.hypotheses, self.log_e, self.explored, self.seen)
 
     @property
     def sizing(self) -> bool:

@@ -1,10 +1,10 @@
 """Suspicion: which strata would soonest decide about the checks that the explored pairs suggest.
 
-Each suggested check is believed as far as its e-value of holding in some strata (`places.evidence_of_places`) exceeds 1, less so where it
-may as well hold everywhere: such a check needs no place. Taken to be real, each is located (`places.locate`), and gives its vote to the
-strata in proportion to their prompts × G², where G are the nats a pair that are to be expected there. So a word that came up three times,
-each time in the same stratum, is looked for there until it stands out or is refuted, and one whose rate rose a little in ten strata of a
-hundred in those ten.
+Each suggested check is believed as far as its evidence of holding in some strata (`clumps.with_clumps`), as odds, exceeds 1, less so
+where it may as well hold everywhere: such a check needs no place. Taken to be real, each is located (`places.locate`), and gives its vote
+to the strata in proportion to their prompts × G², where G are the nats a pair that are to be expected there. So a word that came up three
+times, each time in the same stratum, is looked for there until it stands out or is refuted, and one whose rate rose a little in ten
+strata of a hundred in those ten.
 
 Kinds of checks vote apart: of thousands of words some will have come up three times in a row by chance, of twenty measures of form none.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from auto_interventions.inference.places import evidence_everywhere, evidence_of_places, locate
+from auto_interventions.inference.clumps import with_clumps
+from auto_interventions.inference.places import evidence_everywhere, locate
 from auto_interventions.records import FloatArray, IntArray
 
 _CERTAIN = 500.0  # nats: more belief than this overflows
@@ -40,7 +41,7 @@ def _votes(seen: FloatArray, forward: FloatArray, sizes: FloatArray) -> FloatArr
     """(S,) votes of one kind, adding up to what its believed checks owe to places."""
     leaning = forward[:, None] * seen[..., 1]
     won, lost = (seen[..., 2] + leaning) / 2, (seen[..., 2] - leaning) / 2
-    some = evidence_of_places(won, lost)
+    some = with_clumps(seen, forward)
     local = expit(some - evidence_everywhere(won.sum(axis=1), lost.sum(axis=1)))
     belief = np.maximum(np.expm1(np.minimum(some, _CERTAIN)), 0.0) * local
     voters = np.argsort(-belief, kind="stable")[:_VOTERS]

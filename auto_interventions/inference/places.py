@@ -1,6 +1,6 @@
 """Where a difference lies: the strata in which a check pays, out of payoffs −1, 0 and 1 by stratum.
 
-Two questions, two functions. Both take a change to hold in some strata and in no others, in a share of them that nobody knows.
+Three questions, three functions. All take a change to hold in some strata and in no others, in a share of them that nobody knows.
 
 *Is there anything?* (`evidence_of_places`.)  In one stratum a bettor who stakes the part λ of the capital on each payoff makes W_s. If
 a share π of the strata is affected, all of them about alike, Π_s (1 − π + π W_s) is a test martingale, as one pair changes one factor,
@@ -10,15 +10,21 @@ best stratum nor all together show. Nothing is assumed of base rates, which may 
 *Where?* (`locate`.)  That is asked of checks that are taken to be real, so more may be assumed: in an affected stratum pairs are won at
 rate a and lost at rate b, elsewhere both at rate b, alike in all strata. Won and lost pairs are Poisson; a and b by expectation and
 maximisation (Dempster, Laird & Rubin 1977) for each of six shares of affected strata, weighed by their likelihood. So a word that the base
-never writes is located by its first text, while of a word that one text in twelve has anyway it takes a hundred.
+never writes is located by its first text, while of a word that one text in twelve has anyway it takes a hundred. What it would pay there is
+another matter: the words of a topic are won often in the topic's strata, and lost as often. So the expected payoff goes by what was lost
+in those strata, not by b.
 
-No error rate hangs on either: they decide where to look, what to propose, and how much of a stake to bet where."""
+*Does it go on?* (`recurrence`.)  Fresh pairs of where it was found show it again at the rate a, or hardly ever. Coin flips do not see the
+second: a phrase that came up by chance and never again has lost no flip.
+
+No error rate hangs on any of them: they decide where to look, what to propose, and how much of a stake to bet where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaln, logsumexp
 
 from auto_interventions.inference.betting import approximate_growth, best_growth
 from auto_interventions.records import BoolArray, FloatArray, IntArray
@@ -32,6 +38,7 @@ _STEPS = 11  # of expectation and maximisation: more hardly move the posterior
 _LEAST_RISE = 0.02  # of the rate, at the start
 _HALF_A_PAIR = 0.5  # won and lost beforehand, so that no rate is 0
 _APART = 1.001  # a / b at least
+_SELECTED = 0.5  # what counts of pairs won where a check was found: what was chosen for how it looked looks better than it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +96,44 @@ def locate(seen: FloatArray, direction: FloatArray, graded: BoolArray | None = N
         direction: (H,) +1 or −1: more in the intervention, or in the base.
         graded: (H,) whose payoffs lie anywhere in [−1, 1], as language models judge; None: none.
     """
-    count, forward = seen[..., 0], direction[:, None] * seen[..., 1]
-    won, lost = (np.maximum(seen[..., 2] + side * forward, 0.0) / 2 for side in (1.0, -1.0))  # graded payoffs may sum to more than squares
+    count, won, lost = _decided(seen, direction)
     affected, likelihood, higher, lower = _mixture(count, won, lost)
     chance = likelihood[..., None] * affected
-    rise, paid = higher - lower, higher + lower
+    inside_lost, inside = (np.einsum("hps,hs->hp", affected, values) for values in (lost, count))
+    usual = np.minimum((1 + inside_lost) / (1 / lower + inside), higher / _APART)  # b, until more was lost there than that
+    rise, paid = higher - usual, higher + usual
     growth = best_growth(rise, paid)
     if graded is not None:
         growth = np.where(graded[:, None], approximate_growth(rise, paid), growth)
     paid_anyway = (2 * likelihood * lower).sum(axis=1)[:, None]
     return Places(_mean(chance, growth), _mean(chance, rise), paid_anyway + _mean(chance, paid - 2 * lower))
+
+
+def recurrence(before: FloatArray, since: FloatArray, direction: FloatArray) -> FloatArray:
+    """(H,) nats by which fresh pairs fit "it goes on where it was found" better than "there it is as rare as elsewhere".
+
+    The rate a where it was found is not known but believed, as a Gamma variable with half of the pairs that it was found by (`_SELECTED`):
+    where three pairs of thirty showed it, thirty fresh ones that do not are 2 nats against it.
+
+    Args:
+        before: (H, S, 3) number, sum and sum of squares of the payoffs −1, 0, 1 of each stratum, by which the check was found.
+        since: (H, S, 3) the same of fresh pairs.
+        direction: (H,) +1 or −1: more in the intervention, or in the base.
+    """
+    (count, won, lost), (fresh, fresh_won, _) = (_decided(sums, direction) for sums in (before, since))
+    affected, likelihood, _, lower = _mixture(count, won, lost)
+    inside_won, inside, again, asked = (np.einsum("hps,hs->hp", affected, values) for values in (won, count, fresh_won, fresh))
+    shape, rate = _SELECTED * inside_won + _HALF_A_PAIR, _SELECTED * inside + 1.0
+    found = gammaln(shape + again) - gammaln(shape) + shape * np.log(rate) - (shape + again) * np.log(rate + asked)
+    nats = found - (again * np.log(lower) - lower * asked)
+    return np.asarray(logsumexp(nats, axis=1, b=likelihood), dtype=np.float64)
+
+
+def _decided(sums: FloatArray, direction: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(H, S) pairs, those won and those lost; graded payoffs may sum to more than their squares."""
+    forward = direction[:, None] * sums[..., 1]
+    won, lost = (np.maximum(sums[..., 2] + side * forward, 0.0) / 2 for side in (1.0, -1.0))
+    return sums[..., 0], won, lost
 
 
 def _mean(chance: FloatArray, value: FloatArray) -> FloatArray:

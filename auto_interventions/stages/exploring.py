@@ -30,7 +30,7 @@ _SUGGESTING_AND_NEW = 5_000
 # Nats of explored evidence from which a sentence may be worth confirming: fewer are soon had by chance.
 NAMED = 10.0
 # Of confirming's share, what exploring may not use up while nothing is promising.
-KEPT = 0.7
+KEPT = 0.5
 
 
 def propose(where: Workspace) -> Counts:

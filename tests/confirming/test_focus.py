@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auto_interventions.confirming import ConfirmState, confirm_round, next_round, plan_confirmation, validated, why_stop_confirming
-from auto_interventions.confirming.focus import beliefs_of, focus_of, local_stakes, reach_in_places, shares_of, starting_wealth
+from auto_interventions.confirming.focus import beliefs_of, focus_of, local_stakes, reach_in_places, shares_of, starting_wealth, support_of
 from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import betting_grid, log_e_values
 from auto_interventions.subjects.base import Request
@@ -127,6 +127,29 @@ def test_the_luckiest_of_exploring_loses_its_vote_as_fresh_pairs_disown_it() -> 
         votes = focus_of(seen, sizes, needed, np.array(beliefs), 500)
         assert votes is not None
         assert votes[where] > 0.6
+
+
+def test_a_phrase_that_never_comes_up_again_loses_its_vote() -> None:
+    """Exploring saw it nine times in one stratum; since, 150 pairs there showed it not once, so that its e-value stayed 1. The other came
+    up as often, in another stratum, and does so still."""
+    plain = hypotheses(2)[0]
+    both = [replace(plain, evidence=6.0), replace(plain, statement="b", evidence=4.0)]
+    found = np.zeros((2, len(STRATA), 3))
+    found[..., 0] = 40
+    found[0, 3, 1:], found[1, 5, 1:] = 9, 9
+    seen = found.copy()
+    seen[:, [3, 5], 0] += 150
+    seen[1, 5, 1:] += 20
+    log_e = np.array([0.0, 6.0])
+    support, shares = support_of(both, log_e, found, seen), shares_of(both)
+    assert support[0] < -4
+    assert support[1] == 6.0, "never more than the e-value"
+    before, after = beliefs_of(both, np.zeros(2), shares), beliefs_of(both, support, shares)
+    assert before[0] > 0.7
+    assert after[0] < 0.02
+    assert beliefs_of(both, log_e, shares)[0] > 0.2, "which coin flips alone do not see"
+    by_model = [replace(one, check=None, source="labeller") for one in both]
+    np.testing.assert_array_equal(support_of(by_model, log_e, found, seen), log_e)
 
 
 def test_starting_capital_is_one_whatever_was_explored() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auto_interventions.fingerprint import generator
-from auto_interventions.inference.places import evidence_everywhere, evidence_of_places, locate
+from auto_interventions.inference.places import evidence_everywhere, evidence_of_places, locate, recurrence
 
 STRATA = 40
 CHECKS = 600
@@ -104,3 +104,55 @@ def test_edges_of_locating() -> None:
         assert (places.second > 0).all()
     assert locate(np.zeros((0, STRATA, 3)), np.zeros(0)).growth.shape == (0, STRATA)
     assert locate(one, np.ones(1)).mean[0, 0] == pytest.approx(0.75, abs=0.1)
+
+
+def test_words_of_a_topic_are_found_where_they_are_and_promise_nothing() -> None:
+    """Won and lost alike in five strata, and nowhere else; beside it one that is only won there."""
+    count, won, lost = np.full((2, STRATA), 40.0), np.zeros((2, STRATA)), np.zeros((2, STRATA))
+    won[:, :5], lost[0, :5] = 5, 4
+    topical, real = locate(sums(count, won, lost), np.ones(2)).growth[:, :5].mean(axis=1)
+    assert topical < 0.2 * real
+
+
+def found_by(wins: int, pairs: int, fresh_wins: int, fresh: int) -> float:
+    """`recurrence` of a check that won in one stratum, where fresh pairs were asked since."""
+    count = np.zeros((2, 1, STRATA))
+    count[0], count[1, 0, 0] = pairs, fresh
+    won = np.zeros((2, 1, STRATA))
+    won[:, 0, 0] = wins, fresh_wins
+    before, since = (sums(*one, np.zeros((1, STRATA))) for one in zip(count, won, strict=True))
+    return float(recurrence(before, since, np.ones(1))[0])
+
+
+def test_what_does_not_come_up_again_is_disowned_by_pairs_that_show_nothing() -> None:
+    assert found_by(4, 30, 0, 0) == pytest.approx(0.0, abs=1e-9)
+    assert found_by(4, 30, 0, 30) < 0
+    assert found_by(4, 30, 0, 200) < found_by(4, 30, 0, 100) < -3
+    assert found_by(4, 30, 3, 60) > 5, "a third of the rate that it was found at, and far more than it has elsewhere"
+
+
+def test_recurrence_knows_the_direction_and_the_places() -> None:
+    before, since = np.zeros((2, 2, STRATA, 3))
+    before[..., 0], since[..., 0] = 20, 20
+    before[:, :3, 1:], before[1, :3, 1] = 6, -6  # more in the intervention, more in the base
+    since[:, :3, 1:], since[1, :3, 1] = 5, -5
+    both = recurrence(before, since, np.array([1.0, -1.0]))
+    assert both[0] == pytest.approx(both[1])
+    assert both[0] > 10
+    elsewhere = np.roll(since, 20, axis=1)
+    assert recurrence(before, elsewhere, np.array([1.0, -1.0])).max() < 0
+
+
+def test_recurrence_tells_the_found_from_the_luckiest() -> None:
+    """The best 200 of 3,800 that chance made, and 200 that hold in five strata; chosen for how they looked, asked as often again."""
+    random = generator("test-places", "recurrence")
+    usual = np.full((2, 2, 4_000, STRATA), 0.02)
+    usual[:, 0, 3_800:, :5] = 0.15  # won there, before and since
+    won, lost, fresh_won, fresh_lost = random.binomial(30, usual).reshape(4, 4_000, STRATA)
+    lucky = np.argsort(-evidence_of_places(won[:3_800], lost[:3_800]))[:200]
+    chosen = np.append(lucky, np.arange(3_800, 4_000))
+    count = np.full((400, STRATA), 30)
+    nats = recurrence(sums(count, won[chosen], lost[chosen]), sums(count, fresh_won[chosen], fresh_lost[chosen]), np.ones(400))
+    assert np.median(nats[:200]) < 0
+    assert np.median(nats[200:]) > 5
+    assert (nats[:200] > nats[200:].mean()).mean() < 0.02

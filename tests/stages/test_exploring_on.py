@@ -58,5 +58,5 @@ def explored(texts: Path, folder: Path, **changes: object) -> int:
 )
 def test_exploring_goes_on_while_nothing_is_promising(tmp_path: Path, marked: float, strategy: str, on: bool) -> None:
     texts = explored(write_texts(tmp_path / "texts.jsonl", marked, 5), tmp_path, strategy=strategy)
-    assert texts <= 0.65 * MOST
+    assert texts <= 0.75 * MOST
     assert (texts > 0.5 * MOST) is on

@@ -1,0 +1,125 @@
+"""Clumps: pairs won in a few strata only, set against how unevenly a check is spread over strata anyhow.
+
+Coin flips (`places.evidence_of_places`) look at decided pairs alone. A word that came up six times in two strata, always on one side, has
+six flips to show, as has one that came up six times all over the place, or one that came up six times at once and never in the two hundred
+pairs that were asked there since. Rates tell them apart. In stratum s a check is lost at a rate r_s that varies between strata as a Gamma
+variable does, so counts of lost pairs are negative binomial; how much they vary is learnt from all checks that are about as rare
+(empirical Bayes, moments), as topical words vary more than most. Were there no change, pairs would be won at the same rates; where there
+is one, at r_s + a rise. The nats are those of a mixture over the rise and over the share of affected strata.
+
+What these nats are worth nobody knows beforehand: rates vary as no Gamma variable does. But were there no change the two models could be
+swapped, so what the checks show with the sides swapped is what chance shows (the idea of knockoffs: Barber & Candès 2015, Annals of
+Statistics 43(5)). The highest of those, of coin flips and of clumps, put the one on the scale of the other (`with_clumps`).
+
+No error rate hangs on it: it decides where to look."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auto_interventions.inference.places import evidence_of_places
+from auto_interventions.records import FloatArray, IntArray
+
+_RISES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
+_SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])  # of the strata, affected
+_HALF_A_PAIR = 0.5  # lost beforehand, so that no rate is 0
+_LEAST_SPREAD = 0.05  # squared coefficient of variation of a check's rates
+_USUAL_SPREAD = 0.1  # at least that of a whole group of checks, before the check's own counts
+_CERTAIN = 500.0  # nats: more overflows
+_HIGHEST, _FEWEST = 30, 5  # checks that say how high chance goes: so many, or a tenth of all, but not fewer than five
+
+
+def with_clumps(seen: FloatArray, forward: FloatArray) -> FloatArray:
+    """(C,) nats for "it holds in some strata": of coin flips, or of clumps where these stand out more, on the scale of coin flips.
+
+    Too few checks to say how high chance goes: of coin flips alone.
+
+    Args:
+        seen: (C, S, 3) number, sum and sum of squares of each check's payoffs −1, 0, 1 in each stratum; the same number for all checks.
+        forward: (C,) +1 or −1: the direction in which each check leans.
+    """
+    pairs = seen[0, :, 0] if len(seen) else np.zeros(seen.shape[1])
+    up, down = ((seen[..., 2] + side * seen[..., 1]) / 2 for side in (1.0, -1.0))
+    flips = np.stack([evidence_of_places(up, down), evidence_of_places(down, up)])
+    lead = (forward < 0).astype(np.int64)
+    found = flips[lead, np.arange(len(seen))]
+    highest = min(_HIGHEST, max(_FEWEST, len(seen) // 10))
+    if len(seen) <= 2 * highest:
+        return found
+    clumps = np.stack([evidence_of_clumps(pairs, up, down), evidence_of_clumps(pairs, down, up)])
+    for side in (0, 1):
+        own = lead == side
+        found[own] = np.maximum(found[own], _rescaled(clumps[side, own], clumps[1 - side], flips[1 - side], highest))
+    return found
+
+
+def _rescaled(nats: FloatArray, by_chance: FloatArray, wanted: FloatArray, highest: int) -> FloatArray:
+    """`nats` on the scale of `wanted`, both compared with what chance shows: the level of its highest, and how fast they thin out beyond.
+
+    Beyond a level the highest of many values by chance thin out exponentially (Pickands 1975), by the mean of what they exceed it.
+    """
+    (level, excess), (wanted_level, wanted_excess) = _tail(by_chance, highest), _tail(wanted, highest)
+    if excess <= 0:
+        return np.full(len(nats), -np.inf)
+    return wanted_level + min(1.0, wanted_excess / excess) * (nats - level)
+
+
+def _tail(values: FloatArray, highest: int) -> tuple[float, float]:
+    top = np.sort(values)[::-1][: highest + 1]
+    return float(top[-1]), float(np.mean(top[:-1] - top[-1]))
+
+
+def evidence_of_clumps(pairs: FloatArray, won: FloatArray, lost: FloatArray) -> FloatArray:
+    """(C,) nats by which a rise in some strata explains the won pairs better than rates that vary between strata anyhow.
+
+    Args:
+        pairs: (S,) pairs of each stratum.
+        won, lost: (C, S) pairs that each check won and lost there.
+
+    >>> won = np.zeros((3, 50))
+    >>> won[0, :2], won[1, :6], won[2, 0] = 3, 1, 6  # in two strata, scattered, in one
+    >>> evidence_of_clumps(np.full(50, 20.0), won, np.zeros((3, 50))).round()
+    array([18.,  6., 24.])
+    """
+    check, stratum = np.nonzero(won + lost)
+    sizes, size = np.unique(pairs, return_inverse=True)
+    lost_of_cell, won_of_cell, of_cell = lost[check, stratum], won[check, stratum], pairs[stratum]
+    rate = (lost.sum(axis=1) + _HALF_A_PAIR) / (pairs.sum() + 1)
+    shape = 1 / _spread(pairs, check, lost_of_cell, of_cell, rate)
+    # Strata in which a check decided nothing differ by their pairs only: counted, not looped over.
+    decided = np.bincount(check * len(sizes) + size[stratum], minlength=len(won) * len(sizes)).reshape(len(won), len(sizes))
+    quiet = np.bincount(size, minlength=len(sizes)) - decided
+    own: list[FloatArray] = []
+    for rise in _RISES.tolist():
+        cells = _gain(of_cell, won_of_cell, lost_of_cell, shape[check], rate[check], rise)
+        others = _gain(sizes[None], 0.0, 0.0, shape[:, None], rate[:, None], rise)
+        for share in _SHARES.tolist():
+            paid = np.bincount(check, np.log1p(share * cells), len(won))
+            own.append(np.asarray(paid + (quiet * np.log1p(share * others)).sum(axis=1), dtype=np.float64))
+    return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(own)))
+
+
+def _gain(
+    pairs: FloatArray, won: FloatArray | float, lost: FloatArray | float, shape: FloatArray, rate: FloatArray, rise: float
+) -> FloatArray:
+    """Likelihood ratio less 1 of a rise in a stratum: negative binomial counts of won pairs, given the lost ones."""
+    mass = shape + lost
+    before = mass * pairs / (shape / rate + pairs)
+    after = before + rise * pairs
+    ratio = won * np.log(np.maximum(after, 1e-300) / np.maximum(before, 1e-300)) - (won + mass) * np.log((mass + after) / (mass + before))
+    return np.asarray(np.expm1(np.minimum(ratio, _CERTAIN)), dtype=np.float64)
+
+
+def _spread(pairs: FloatArray, check: IntArray, lost: FloatArray, of_cell: FloatArray, rate: FloatArray) -> FloatArray:
+    """(C,) squared coefficient of variation of each check's rates: by moments of its lost pairs, shrunk to that of all about as rare."""
+
+    def by_check(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(check, values, len(rate)), dtype=np.float64)
+
+    total, scale = by_check(lost), rate**2 * (pairs**2).sum()
+    excess = by_check(lost**2) - 2 * rate * by_check(lost * of_cell) + scale - rate * pairs.sum()
+    rarity = np.maximum(np.floor(np.log2(total + 1)), 1).astype(np.int64)  # of what was lost once or never nothing can be learnt
+    group = np.bincount(rarity, scale)
+    usual = np.maximum(np.bincount(rarity, excess) / np.maximum(group, 1e-300), _USUAL_SPREAD)[rarity]
+    weight = (group / np.maximum(np.bincount(rarity), 1))[rarity]
+    return np.maximum((excess + weight * usual) / np.maximum(scale + weight, 1e-300), _LEAST_SPREAD)
