@@ -3,7 +3,8 @@
 `python -m benchmarks.planted --kept` prints them, `--go-on STATE` runs none of them again, and
 `python -m benchmarks.planted.kept FILE --state STATE` adds those of a file of `--out`. Peers and null audits are not kept.
 
-A state is the number of the last decision record that changed what audits find: between two of them rows can be compared.
+A state is the number of the last decision record that changed what audits find; rows of two states are not compared. Exhaustive audits
+may be the same in several (`tables.SAME_EXHAUSTIVE`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.planted.records import Records, cell_of
-from benchmarks.planted.tables import STRATEGIES
+from benchmarks.planted.tables import SAME_EXHAUSTIVE, STRATEGIES
 
 KEPT = Path(__file__).with_name("measured.csv")
 _CELL = {"kind": str, "effect": float, "prevalence": float, "strata": int}
@@ -34,10 +35,15 @@ def read(path: Path = KEPT) -> list[dict[str, Any]]:
 
 
 def keep(rows: Iterable[dict[str, Any]], state: str, path: Path = KEPT) -> int:
-    """Adds rows, sorted by cell; of an audit that is there already, the new one stays. Returns how many are kept now."""
-    lines = {_name(line): line for line in map(_line, read(path))}
+    """Adds rows, sorted by cell; where a cell has some of another state by the same strategy, those go: a step holds one state only.
+
+    Returns how many are kept now.
+    """
     audits = (row for row in rows if row["strategy"] in STRATEGIES and row["effect"])
-    lines |= {_name(line): line for line in (_line({**row, "state": row.get("state", state)}) for row in audits)}
+    new = [_line({**row, "state": row.get("state", state)}) for row in audits]
+    state_of_arm = {_arm(line): line[-1] for line in new}
+    lines = {_name(line): line for line in map(_line, read(path)) if state_of_arm.get(_arm(line), line[-1]) == line[-1]}
+    lines |= {_name(line): line for line in new}
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
@@ -51,12 +57,16 @@ def bring_back(state: str, records: Records, path: Path = KEPT) -> None:
     Raises:
         ValueError: nothing is kept of that state.
     """
-    rows = [row for row in read(path) if row["state"] == state]
+    rows = [row for row in read(path) if row["state"] == state or _is_same(row, state)]
     if not rows:
         raise ValueError(f"{path} keeps no audit of the state {state!r}")
     for row in rows:
         if records.get(cell_of(row), row["strategy"], row["budget"], row["seed"]) is None:
             records.add(row)
+
+
+def _is_same(row: dict[str, Any], state: str) -> bool:
+    return row["strategy"] == "exhaustive" and row["state"] in SAME_EXHAUSTIVE.get(state, ())
 
 
 def _row(line: dict[str, str]) -> dict[str, Any]:
@@ -73,6 +83,11 @@ def _line(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _name(line: tuple[Any, ...]) -> tuple[Any, ...]:
     return line[: len(_CELL) + 3]
+
+
+def _arm(line: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Its cell and strategy."""
+    return line[: len(_CELL) + 1]
 
 
 def main() -> int:

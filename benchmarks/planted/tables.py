@@ -71,6 +71,10 @@ def missed(steps: dict[int, Rows], seeds: int = SEEDS) -> int:
     return max((budget for budget, rows in steps.items() if sum(not row["scored"]["recovered"] for row in rows) > allowed), default=0)
 
 
+# Of a state: the earlier ones whose exhaustive audits are the same, as nothing that changed since is asked for by them.
+SAME_EXHAUSTIVE = {"28": ("26",)}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One cell: where the strategy and where exhaustive reached the target, and the largest budgets at which they missed it.
@@ -120,9 +124,8 @@ def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[Line]:
     lines: list[Line] = []
     for cell in sorted({cell for cell, _ in steps if cell.effect}, key=in_order):
         mine, every = steps[cell, strategy], steps[cell, "exhaustive"]
-        tried = [row for arm in (mine, every) for step in arm.values() for row in step]
-        oracle = next((row["oracle"] for row in tried if row.get("oracle")), None)
-        states = {str(row.get("state") or "") for row in tried}
+        tried, fixed = ([row for step in arm.values() for row in step] for arm in (mine, every))
+        oracle = next((row["oracle"] for row in (*tried, *fixed) if row.get("oracle")), None)
         lines.append(
             Line(
                 cell,
@@ -131,10 +134,18 @@ def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[Line]:
                 reached(every, seeds),
                 missed(every, seeds),
                 oracle,
-                states.pop() if len(states) == 1 else "",
+                _state({str(row.get("state") or "") for row in tried}, {str(row.get("state") or "") for row in fixed}),
             )
         )
     return lines
+
+
+def _state(states: set[str], exhaustive: set[str]) -> str:
+    """The state of which all audits of a cell are, nothing where they are of several."""
+    if len(states | exhaustive) == 1:
+        return (states | exhaustive).pop()
+    state = states.pop() if len(states) == 1 else ""
+    return state if state and exhaustive <= {state, *SAME_EXHAUSTIVE.get(state, ())} else ""
 
 
 def texts_table(lines: Sequence[Line], strategy: str = "active") -> str:

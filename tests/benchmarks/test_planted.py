@@ -191,6 +191,28 @@ def test_kept_audits_print_the_same_table_and_are_not_run_again(tmp_path: Path) 
         bring_back("def", records, path)
 
 
+def test_a_step_holds_one_state_and_exhaustive_audits_may_be_of_several(tmp_path: Path) -> None:
+    cell = {"kind": "word", "effect": 0.4, "prevalence": 0.1, "strata": 100, "oracle": 21.6}
+    found = {"recovered": True, "discoveries": 1, "false": 0}
+    path = tmp_path / "measured.csv"
+
+    def rows(strategy: str, budget: int, *seeds: int) -> list[dict[str, object]]:
+        return [{**cell, "strategy": strategy, "budget": budget, "texts": budget, "seed": seed, "scored": found} for seed in seeds]
+
+    def states() -> list[str]:
+        return [line.state for line in summary(read(path), "active", seeds=2)]
+
+    keep([*rows("active", 1000, 0, 1), *rows("exhaustive", 2200, 0, 1)], "26", path)
+    assert states() == ["26"]
+    assert keep(rows("active", 600, 0), "28", path) == 3, "the older active ones are gone, exhaustive's stay"
+    assert states() == ["28"]
+    records = Records(tmp_path / "go-on.jsonl")
+    bring_back("28", records, path)
+    assert sorted(row["strategy"] for row in records.rows) == ["active", "exhaustive", "exhaustive"]
+    keep(rows("active", 600, 0, 1), "27", path)
+    assert states() == [""], "of this state exhaustive audits are not known to be the same"
+
+
 def test_a_size_that_missed_is_a_bound_of_what_is_saved() -> None:
     def rows(strategy: str, kind: str, budget: int, recovered: int, of: int = 4) -> list[dict[str, object]]:
         cell = {"kind": kind, "effect": 0.2, "prevalence": 0.1, "strata": 100, "strategy": strategy, "budget": budget}
