@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from picture_figures import DOCS, TABLE, table
@@ -17,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks.planted import kept  # noqa: E402
-from benchmarks.planted.tables import Line, Reached, headline, in_order, summary, texts_table  # noqa: E402
+from benchmarks.planted.tables import SAME_EXHAUSTIVE, Line, Reached, headline, in_order, summary, texts_table  # noqa: E402
 from benchmarks.planted.world import Cell  # noqa: E402
 
 PAGE = DOCS / "benchmarks.md"
@@ -45,6 +46,13 @@ def _reached(text: str, recovered: int, seeds: int) -> tuple[Reached | None, int
     return (None, texts) if text.startswith((">", "–")) else (Reached(texts, texts, recovered, seeds), 0)
 
 
+def completed(old: Line | None, new: Line) -> Line:
+    """What is kept of a cell, with the page's exhaustive sizes where no exhaustive audit is kept and those of the page are the same."""
+    if old is None or new.exhaustive or new.exhaustive_failed or old.state not in (new.state, *SAME_EXHAUSTIVE.get(new.state, ())):
+        return new
+    return replace(new, exhaustive=old.exhaustive, exhaustive_failed=old.exhaustive_failed)
+
+
 def newer(old: Line | None, new: Line) -> bool:
     """Whether the kept audits say as much of a cell as the page does."""
     arms = ((new.reached, new.failed), (new.exhaustive, new.exhaustive_failed))
@@ -63,7 +71,8 @@ def rewritten(page: str, strata: int, kept_lines: list[Line]) -> str:
     start = page.index(f"\n### {strata} strata\n")
     end = page.find("\n### ", start + 1)
     lines = {line.cell: line for line in lines_of(strata)}
-    lines |= {line.cell: line for line in kept_lines if newer(lines.get(line.cell), line)}
+    known = (completed(lines.get(line.cell), line) for line in kept_lines)
+    lines |= {line.cell: line for line in known if newer(lines.get(line.cell), line)}
     seeds = min(line.reached.seeds for line in lines.values() if line.reached)
     every = sorted(lines.values(), key=lambda line: in_order(line.cell))
     section = TABLE.sub(texts_table(every) + "\n", page[start:end], count=1)
