@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks.planted import kept  # noqa: E402
-from benchmarks.planted.tables import SAME_EXHAUSTIVE, Line, Reached, headline, in_order, summary, texts_table  # noqa: E402
+from benchmarks.planted.tables import Line, Reached, exhaustive_states, headline, in_order, summary, texts_table  # noqa: E402
 from benchmarks.planted.world import Cell  # noqa: E402
 
 PAGE = DOCS / "benchmarks.md"
@@ -48,7 +48,7 @@ def _reached(text: str, recovered: int, seeds: int) -> tuple[Reached | None, int
 
 def completed(old: Line | None, new: Line) -> Line:
     """What is kept of a cell, with the page's exhaustive sizes where no exhaustive audit is kept and those of the page are the same."""
-    if old is None or new.exhaustive or new.exhaustive_failed or old.state not in (new.state, *SAME_EXHAUSTIVE.get(new.state, ())):
+    if old is None or new.exhaustive or new.exhaustive_failed or old.state not in exhaustive_states(new.state):
         return new
     return replace(new, exhaustive=old.exhaustive, exhaustive_failed=old.exhaustive_failed)
 

@@ -29,7 +29,7 @@ import numpy as np
 from scipy.special import softmax
 
 from auto_interventions.inference.betting import betting_grid
-from auto_interventions.inference.places import Places, locate, recurrence
+from auto_interventions.inference.places import SELECTED, Places, locate, recurrence
 from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 FOCUSED = 2 / 3  # of a round, while focusing pays
@@ -46,7 +46,6 @@ _FORM = ("format", "refusal", "language")  # sources of sentences about form
 _READ_CANDIDATES = 20.0  # where a language model proposed it
 _REVERSED = 0.15  # of the capital bets against the direction that exploring showed
 _FORWARD_EVEN = 0.2
-_SELECTED = 0.5  # an explored pair counts for half a pair: what was chosen for how it looked looks better than it is
 
 
 def judged_by_model(hypotheses: Sequence[Hypothesis]) -> BoolArray:
@@ -103,8 +102,7 @@ def support_of(hypotheses: Sequence[Hypothesis], log_e: FloatArray, explored: Fl
     Args:
         explored, seen: (H, S, 3) number, sum and sum of squares of payoffs by stratum, of exploring, and of all pairs so far.
     """
-    directions = np.array([1.0 if one.more_in == "intervention" else -1.0 for one in hypotheses])
-    again = recurrence(explored, seen - explored, directions)
+    again = recurrence(explored, seen - explored, _directions(hypotheses))
     return np.where(judged_by_model(hypotheses), log_e, np.minimum(log_e, again))
 
 
@@ -123,18 +121,17 @@ def _log_candidates(hypothesis: Hypothesis) -> float:
 
 def starting_wealth(hypotheses: Sequence[Hypothesis], explored: FloatArray) -> FloatArray:
     """(H, K) log-capital, each row adding up to 1: most of it in the explored direction, on the stakes λ by how likely they make what was
-    explored, (1 + λ)^won (1 − λ)^lost, of half of the pairs that paid (`_SELECTED`).
+    explored, (1 + λ)^won (1 − λ)^lost, of half of the pairs that paid (`SELECTED`).
 
     `explored`: (H, 3) number, sum and sum of squares of the payoffs while exploring; no payoffs give the even grid.
     """
     grid = betting_grid(two_sided=True)
     wealth = np.full((len(hypotheses), len(grid)), 1 / len(grid))
-    for row, hypothesis in enumerate(hypotheses):
+    for row, sign in enumerate(_directions(hypotheses).tolist()):
         count, total, squares = explored[row]
         if not count:
             continue
-        sign = 1.0 if hypothesis.more_in == "intervention" else -1.0
-        won, lost = (_SELECTED * (squares + side * total) / 2 for side in (sign, -sign))
+        won, lost = (SELECTED * (squares + side * total) / 2 for side in (sign, -sign))
         forward = grid * sign > 0
         likely = softmax(np.where(forward, won * np.log1p(np.abs(grid)) + lost * np.log1p(-np.abs(grid)), -np.inf))
         wealth[row] = np.where(forward, (1 - _REVERSED) * _FORWARD_EVEN, _REVERSED) / (len(grid) / 2)
@@ -214,6 +211,11 @@ def _votes(places: Places, population: FloatArray) -> tuple[FloatArray, FloatArr
     gains = np.maximum(places.growth, _LEAST_GAIN)
     votes = population * gains**2
     return votes / votes.sum(axis=1, keepdims=True), gains
+
+
+def _directions(hypotheses: Sequence[Hypothesis]) -> FloatArray:
+    """(H,) +1 or −1: the side that exploring showed more."""
+    return np.array([1.0 if one.more_in == "intervention" else -1.0 for one in hypotheses])
 
 
 def _leaning(seen: FloatArray) -> FloatArray:

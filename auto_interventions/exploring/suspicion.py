@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from auto_interventions.inference.clumps import with_clumps
-from auto_interventions.inference.places import evidence_everywhere, locate
+from auto_interventions.inference.places import decided, evidence_everywhere, locate
 from auto_interventions.records import FloatArray, IntArray
 
 _CERTAIN = 500.0  # nats: more belief than this overflows
@@ -39,8 +39,7 @@ def suspected(seen: FloatArray, forward: FloatArray, kinds: IntArray, sizes: Flo
 
 def _votes(seen: FloatArray, forward: FloatArray, sizes: FloatArray) -> FloatArray:
     """(S,) votes of one kind, adding up to what its believed checks owe to places."""
-    leaning = forward[:, None] * seen[..., 1]
-    won, lost = (seen[..., 2] + leaning) / 2, (seen[..., 2] - leaning) / 2
+    _, won, lost = decided(seen, forward)
     some = with_clumps(seen, forward)
     local = expit(some - evidence_everywhere(won.sum(axis=1), lost.sum(axis=1)))
     belief = np.maximum(np.expm1(np.minimum(some, _CERTAIN)), 0.0) * local

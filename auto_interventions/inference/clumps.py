@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from auto_interventions.inference.places import evidence_of_places
+from auto_interventions.inference.places import SHARES, decided, evidence_of_places
 from auto_interventions.records import FloatArray, IntArray
 
 _RISES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
-_SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])  # of the strata, affected
 _HALF_A_PAIR = 0.5  # lost beforehand, so that no rate is 0
 _LEAST_SPREAD = 0.05  # squared coefficient of variation of a check's rates
 _USUAL_SPREAD = 0.1  # at least that of a whole group of checks, before the check's own counts
@@ -39,7 +38,7 @@ def with_clumps(seen: FloatArray, forward: FloatArray) -> FloatArray:
         forward: (C,) +1 or −1: the direction in which each check leans.
     """
     pairs = seen[0, :, 0] if len(seen) else np.zeros(seen.shape[1])
-    up, down = ((seen[..., 2] + side * seen[..., 1]) / 2 for side in (1.0, -1.0))
+    _, up, down = decided(seen, np.ones(len(seen)))
     flips = np.stack([evidence_of_places(up, down), evidence_of_places(down, up)])
     lead = (forward < 0).astype(np.int64)
     found = flips[lead, np.arange(len(seen))]
@@ -93,7 +92,7 @@ def evidence_of_clumps(pairs: FloatArray, won: FloatArray, lost: FloatArray) -> 
     for rise in _RISES.tolist():
         cells = _gain(of_cell, won_of_cell, lost_of_cell, shape[check], rate[check], rise)
         others = _gain(sizes[None], 0.0, 0.0, shape[:, None], rate[:, None], rise)
-        for share in _SHARES.tolist():
+        for share in SHARES.tolist():
             paid = np.bincount(check, np.log1p(share * cells), len(won))
             own.append(np.asarray(paid + (quiet * np.log1p(share * others)).sum(axis=1), dtype=np.float64))
     return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(own)))

@@ -32,13 +32,13 @@ from auto_interventions.records import BoolArray, FloatArray, IntArray
 _CERTAIN = 500.0  # nats: more wealth than this overflows
 _STAKES = np.array([0.2, 0.4, 0.6, 0.8, 0.95])
 _FINE_STAKES = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
-_SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])  # of the strata, affected
-_EVERYWHERE = np.append(_SHARES, 1.0)
+SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])  # of the strata, affected
+_EVERYWHERE = np.append(SHARES, 1.0)
 _STEPS = 11  # of expectation and maximisation: more hardly move the posterior
 _LEAST_RISE = 0.02  # of the rate, at the start
 _HALF_A_PAIR = 0.5  # won and lost beforehand, so that no rate is 0
 _APART = 1.001  # a / b at least
-_SELECTED = 0.5  # what counts of pairs won where a check was found: what was chosen for how it looked looks better than it is
+SELECTED = 0.5  # an explored pair counts for half a pair: what was chosen for how it looked looks better than it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def evidence_of_cells(check: IntArray, won: FloatArray, lost: FloatArray, checks
     own: list[FloatArray] = []
     for stake in _STAKES.tolist():
         profit = np.expm1(np.minimum(won * np.log1p(stake) + lost * np.log1p(-stake), limit))
-        own += [np.asarray(np.bincount(check, np.log1p(share * profit), checks), dtype=np.float64) for share in _SHARES.tolist()]
+        own += [np.asarray(np.bincount(check, np.log1p(share * profit), checks), dtype=np.float64) for share in SHARES.tolist()]
     return np.asarray(np.logaddexp.reduce(own, axis=0) - np.log(len(own)))
 
 
@@ -96,7 +96,7 @@ def locate(seen: FloatArray, direction: FloatArray, graded: BoolArray | None = N
         direction: (H,) +1 or −1: more in the intervention, or in the base.
         graded: (H,) whose payoffs lie anywhere in [−1, 1], as language models judge; None: none.
     """
-    count, won, lost = _decided(seen, direction)
+    count, won, lost = decided(seen, direction)
     affected, likelihood, higher, lower = _mixture(count, won, lost)
     chance = likelihood[..., None] * affected
     inside_lost, inside = (np.einsum("hps,hs->hp", affected, values) for values in (lost, count))
@@ -112,7 +112,7 @@ def locate(seen: FloatArray, direction: FloatArray, graded: BoolArray | None = N
 def recurrence(before: FloatArray, since: FloatArray, direction: FloatArray) -> FloatArray:
     """(H,) nats by which fresh pairs fit "it goes on where it was found" better than "there it is as rare as elsewhere".
 
-    The rate a where it was found is not known but believed, as a Gamma variable with half of the pairs that it was found by (`_SELECTED`):
+    The rate a where it was found is not known but believed, as a Gamma variable with half of the pairs that it was found by (`SELECTED`):
     where three pairs of thirty showed it, thirty fresh ones that do not are 2 nats against it.
 
     Args:
@@ -120,17 +120,17 @@ def recurrence(before: FloatArray, since: FloatArray, direction: FloatArray) -> 
         since: (H, S, 3) the same of fresh pairs.
         direction: (H,) +1 or −1: more in the intervention, or in the base.
     """
-    (count, won, lost), (fresh, fresh_won, _) = (_decided(sums, direction) for sums in (before, since))
+    (count, won, lost), (fresh, fresh_won, _) = (decided(sums, direction) for sums in (before, since))
     affected, likelihood, _, lower = _mixture(count, won, lost)
     inside_won, inside, again, asked = (np.einsum("hps,hs->hp", affected, values) for values in (won, count, fresh_won, fresh))
-    shape, rate = _SELECTED * inside_won + _HALF_A_PAIR, _SELECTED * inside + 1.0
+    shape, rate = SELECTED * inside_won + _HALF_A_PAIR, SELECTED * inside + 1.0
     found = gammaln(shape + again) - gammaln(shape) + shape * np.log(rate) - (shape + again) * np.log(rate + asked)
     nats = found - (again * np.log(lower) - lower * asked)
     return np.asarray(logsumexp(nats, axis=1, b=likelihood), dtype=np.float64)
 
 
-def _decided(sums: FloatArray, direction: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(H, S) pairs, those won and those lost; graded payoffs may sum to more than their squares."""
+def decided(sums: FloatArray, direction: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(H, S) pairs, won and lost ones, of (H, S, 3) payoffs in the directions (H,); graded ones may sum to more than their squares."""
     forward = direction[:, None] * sums[..., 1]
     won, lost = (np.maximum(sums[..., 2] + side * forward, 0.0) / 2 for side in (1.0, -1.0))
     return sums[..., 0], won, lost

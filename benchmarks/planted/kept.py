@@ -4,7 +4,7 @@
 `python -m benchmarks.planted.kept FILE --state STATE` adds those of a file of `--out`. Peers and null audits are not kept.
 
 A state is the number of the last decision record that changed what audits find; rows of two states are not compared. Exhaustive audits
-may be the same in several (`tables.SAME_EXHAUSTIVE`).
+may be the same in several (`tables.exhaustive_states`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.planted.records import Records, cell_of
-from benchmarks.planted.tables import SAME_EXHAUSTIVE, STRATEGIES
+from benchmarks.planted.tables import STRATEGIES, exhaustive_states
 
 KEPT = Path(__file__).with_name("measured.csv")
 _CELL = {"kind": str, "effect": float, "prevalence": float, "strata": int}
@@ -57,16 +57,13 @@ def bring_back(state: str, records: Records, path: Path = KEPT) -> None:
     Raises:
         ValueError: nothing is kept of that state.
     """
-    rows = [row for row in read(path) if row["state"] == state or _is_same(row, state)]
+    states = {"exhaustive": exhaustive_states(state)}
+    rows = [row for row in read(path) if row["state"] in states.get(row["strategy"], (state,))]
     if not rows:
         raise ValueError(f"{path} keeps no audit of the state {state!r}")
     for row in rows:
         if records.get(cell_of(row), row["strategy"], row["budget"], row["seed"]) is None:
             records.add(row)
-
-
-def _is_same(row: dict[str, Any], state: str) -> bool:
-    return row["strategy"] == "exhaustive" and row["state"] in SAME_EXHAUSTIVE.get(state, ())
 
 
 def _row(line: dict[str, str]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from benchmarks.planted.world import Cell
 Rows = list[dict[str, Any]]
 SEEDS = 20
 EXHAUSTIVE = 200_000
+# Of a state: the earlier ones whose exhaustive audits are the same, as nothing that changed since is asked for by them.
+_SAME_EXHAUSTIVE = {"28": ("26",)}
 STRATEGIES = ("active", "exhaustive", "uniform", "boundary", "divergence")
 
 
@@ -69,10 +71,6 @@ def missed(steps: dict[int, Rows], seeds: int = SEEDS) -> int:
     """The largest budget at which so many of `seeds` seeds missed the plant that the target cannot be reached; 0 if none."""
     allowed = (1 - TARGET) * seeds + 1e-9
     return max((budget for budget, rows in steps.items() if sum(not row["scored"]["recovered"] for row in rows) > allowed), default=0)
-
-
-# Of a state: the earlier ones whose exhaustive audits are the same, as nothing that changed since is asked for by them.
-SAME_EXHAUSTIVE = {"28": ("26",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +132,22 @@ def summary(rows: Rows, strategy: str, seeds: int = SEEDS) -> list[Line]:
                 reached(every, seeds),
                 missed(every, seeds),
                 oracle,
-                _state({str(row.get("state") or "") for row in tried}, {str(row.get("state") or "") for row in fixed}),
+                _state(tried, fixed),
             )
         )
     return lines
 
 
-def _state(states: set[str], exhaustive: set[str]) -> str:
-    """The state of which all audits of a cell are, nothing where they are of several."""
-    if len(states | exhaustive) == 1:
-        return (states | exhaustive).pop()
-    state = states.pop() if len(states) == 1 else ""
-    return state if state and exhaustive <= {state, *SAME_EXHAUSTIVE.get(state, ())} else ""
+def exhaustive_states(state: str) -> tuple[str, ...]:
+    """The states whose exhaustive audits are those of `state`, which comes first."""
+    return (state, *_SAME_EXHAUSTIVE.get(state, ()))
+
+
+def _state(tried: Rows, fixed: Rows) -> str:
+    """The state of which all audits of a cell are, by the strategy and exhaustive ones; nothing where they are of several."""
+    found, exhaustive = ({str(row.get("state") or "") for row in rows} for rows in (tried, fixed))
+    state = next(iter(found or exhaustive), "")
+    return state if found <= {state} and exhaustive <= set(exhaustive_states(state)) else ""
 
 
 def texts_table(lines: Sequence[Line], strategy: str = "active") -> str:
