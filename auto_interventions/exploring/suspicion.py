@@ -14,7 +14,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from auto_interventions.inference.clumps import with_clumps
 from auto_interventions.inference.places import decided, evidence_everywhere, locate
 from auto_interventions.records import FloatArray, IntArray
 
@@ -22,25 +21,26 @@ _CERTAIN = 500.0  # nats: more belief than this overflows
 _VOTERS = 100  # of each kind, the most believed; the others would hardly add to the vote
 
 
-def suspected(seen: FloatArray, forward: FloatArray, kinds: IntArray, sizes: FloatArray) -> FloatArray | None:
+def suspected(seen: FloatArray, forward: FloatArray, some: FloatArray, kinds: IntArray, sizes: FloatArray) -> FloatArray | None:
     """(S,) shares of the votes; None where nothing was paid anywhere.
 
     Args:
         seen: (C, S, 3) number, sum and sum of squares of each check's payoffs in each stratum.
         forward: (C,) +1 or −1: the direction in which each check leans.
+        some: (C,) nats for "it holds in some strata" (`clumps.with_clumps`).
         kinds: (C,) number of each check's kind.
         sizes: (S,) prompts of the pool; nothing is expected of a stratum without any.
     """
     votes = np.zeros(seen.shape[1])
     for kind in np.unique(kinds).tolist():
-        votes += _votes(seen[kinds == kind], forward[kinds == kind], sizes)
+        own = kinds == kind
+        votes += _votes(seen[own], forward[own], some[own], sizes)
     return votes / votes.sum() if votes.any() else None
 
 
-def _votes(seen: FloatArray, forward: FloatArray, sizes: FloatArray) -> FloatArray:
+def _votes(seen: FloatArray, forward: FloatArray, some: FloatArray, sizes: FloatArray) -> FloatArray:
     """(S,) votes of one kind, adding up to what its believed checks owe to places."""
     _, won, lost = decided(seen, forward)
-    some = with_clumps(seen, forward)
     local = expit(some - evidence_everywhere(won.sum(axis=1), lost.sum(axis=1)))
     belief = np.maximum(np.expm1(np.minimum(some, _CERTAIN)), 0.0) * local
     voters = np.argsort(-belief, kind="stable")[:_VOTERS]

@@ -112,6 +112,15 @@ class Design:
         highest = growth.argmax(axis=0)
         return growth[highest, columns], direction[highest, columns], alone
 
+    def payoffs_by_stratum(self, marks: csr_matrix) -> FloatArray:
+        """(C, S, 3) number, sum and sum of squares of the payoffs of checks in each stratum, given (2n, C) marks."""
+        rows = marks.tocsr()
+        payoffs = csr_matrix(rows[self.pairs :] - rows[: self.pairs])
+        members = csr_matrix(self.members @ self.pairs_of_prompt)
+        paid, squares = (dense(members, some).T for some in (payoffs, csr_matrix(payoffs.multiply(payoffs))))
+        pairs = np.asarray(members.sum(axis=1), dtype=np.float64).ravel()
+        return np.stack([np.broadcast_to(pairs, paid.shape), paid, squares], axis=-1)
+
     def means(self, marks: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
         """(prompts, C) share of a prompt's texts that hold, of the base and of the intervention."""
         weights = abs(self.differences).tocsc()

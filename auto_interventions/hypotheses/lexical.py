@@ -19,13 +19,15 @@ from scipy.special import xlogy
 
 from auto_interventions.hypotheses.evidence import Design
 from auto_interventions.hypotheses.text import as_phrase, stem, tokens
-from auto_interventions.inference.places import evidence_of_cells
+from auto_interventions.inference.clumps import evidence_of_clumps
+from auto_interventions.inference.places import decided, evidence_of_cells
 from auto_interventions.records import FloatArray, IntArray
 
 _LONGEST = 4  # words of a phrase
 _FEWEST_TEXTS = 3
 _KEPT = (300, 250, 200, 150)  # candidates of 1, 2, 3, 4 words: one template sentence must not crowd out the rest
 _WORDS_PER_TEXT = 3000
+_COMMON = 50  # texts more or less: a phrase whose rates say more than who has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,17 @@ def _scores(marks: csr_matrix, design: Design) -> tuple[FloatArray, FloatArray]:
         np.maximum.at(highest, cells.col, surprise(here, texts, gone, texts))
         some = [evidence_of_cells(cells.col, won, lost, len(best)) for won, lost in ((here, gone), (gone, here))]
         best = np.max([best, highest - np.log(design.strata), *some], axis=0)
+        common = np.flatnonzero(np.asarray(marks.sum(axis=0)).ravel() >= _COMMON)
+        best[common] = np.maximum(best[common], _clumps(csr_matrix(marks.tocsc()[:, common]), design))
     return best, np.sign(gained - lost)
+
+
+def _clumps(marks: csr_matrix, design: Design) -> FloatArray:
+    """(C,) nats for a rise in some strata, on either side, of phrases that are common enough not to come in clumps by chance."""
+    sums = design.payoffs_by_stratum(marks)
+    _, won, lost = decided(sums, np.ones(len(sums)))
+    pairs = sums[0, :, 0] if len(sums) else np.zeros(design.strata)
+    return np.maximum(evidence_of_clumps(pairs, won, lost), evidence_of_clumps(pairs, lost, won))
 
 
 def _texts_per_prompt(base: csr_matrix, intervention: csr_matrix, design: Design) -> FloatArray:

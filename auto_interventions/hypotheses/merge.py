@@ -37,7 +37,13 @@ class Group:
 
 
 def merge(
-    predicates: Sequence[Predicate], marks: csr_matrix, evidence: Evidence, design: Design, limit: int, leaders: int = 0
+    predicates: Sequence[Predicate],
+    marks: csr_matrix,
+    evidence: Evidence,
+    nats: FloatArray,
+    design: Design,
+    limit: int,
+    leaders: int = 0,
 ) -> list[Group]:
     """At most `limit` groups, best first; the first `leaders` candidates each lead a group as they are, whatever their evidence.
 
@@ -45,8 +51,9 @@ def merge(
         predicates: C candidates.
         marks: (2n, C), in the order of `design`.
         evidence: of the C candidates.
+        nats: (C,) the evidence that ranks them.
     """
-    work = _Work(predicates, marks, evidence, design)
+    work = _Work(predicates, marks, evidence, nats, design)
     groups: list[Group] = []
     for own in range(leaders):
         work.take(own)
@@ -61,8 +68,9 @@ def merge(
 class _Work:
     """What greedy grouping keeps: who is free, and how much of each candidate's rank is left."""
 
-    def __init__(self, predicates: Sequence[Predicate], marks: csr_matrix, evidence: Evidence, design: Design) -> None:
+    def __init__(self, predicates: Sequence[Predicate], marks: csr_matrix, evidence: Evidence, nats: FloatArray, design: Design) -> None:
         self._predicates = predicates
+        self._nats = nats
         self._evidence = evidence
         self._design = design
         self._marks: FloatMatrix = np.ascontiguousarray(np.asarray(marks.todense(), dtype=np.float32).T)  # (C, 2n)
@@ -84,7 +92,7 @@ class _Work:
         free = np.flatnonzero(self._free)
         if not len(free):
             return None
-        rank = (self._evidence.growth * self._left).round(6)
+        rank = (self._nats * self._left).round(6)
         top = free[rank[free] == rank[free].max()].tolist()
         return min(top, key=lambda index: (len(self._names[index]), self._names[index]))
 
@@ -105,17 +113,17 @@ class _Work:
 
     def members(self, leader: int) -> tuple[int, ...]:
         """What the leader took, best first."""
-        growth = self._evidence.growth
-        return tuple(sorted(self._taken.get(leader, []), key=lambda index: (-growth[index].round(6), self._plainness(index))))
+        nats = self._nats
+        return tuple(sorted(self._taken.get(leader, []), key=lambda index: (-nats[index].round(6), self._plainness(index))))
 
     def group(self, leader: int) -> Group:
         """The leader's group with its best sentence chosen, which takes in its own near-duplicates too."""
         members = self.members(leader)
-        difference, growth, direction = self._evidence.difference, self._evidence.growth, self._evidence.direction
+        difference, direction, nats = self._evidence.difference, self._evidence.direction, self._nats
         good = [
             index
             for index in (leader, *members)
-            if growth[index] >= _AS_GOOD * growth[leader]
+            if nats[index] >= _AS_GOOD * nats[leader]
             and np.abs(difference[index]) >= _AS_GOOD * np.abs(difference[leader])
             and direction[index] == direction[leader]
         ]
@@ -134,7 +142,7 @@ class _Work:
         words = self._words[index]
         loose = sum(word in FUNCTION_WORDS for word in words[-1:])
         size = len(words) if words else len(self._names[index])
-        return judged, -len(self._content[index]), kind, loose, size, -float(self._evidence.growth[index].round(6)), self._names[index]
+        return judged, -len(self._content[index]), kind, loose, size, -float(self._nats[index].round(6)), self._names[index]
 
     def _sides(self) -> list[tuple[slice, FloatMatrix]]:
         pairs = self._design.pairs

@@ -17,7 +17,8 @@ from auto_interventions.hypotheses.lexical import lexical_candidates, read_words
 from auto_interventions.hypotheses.merge import merge
 from auto_interventions.hypotheses.predicates import Phrase, Predicate, as_check, parse_predicate
 from auto_interventions.hypotheses.text import fold
-from auto_interventions.records import BoolArray, Hypothesis
+from auto_interventions.inference.clumps import with_clumps
+from auto_interventions.records import BoolArray, FloatArray, Hypothesis
 
 MOST_PAIRS = 10_000  # more pairs than this rarely make better proposals, and take longer: 4 s for these, 18 s and 1.5 GB for 50,000
 _MOST_CANDIDATES = 1_000
@@ -44,6 +45,7 @@ class Candidates:
         marks: (2n, C) 1 where a check holds for a text; base texts first.
         design: which text belongs where.
         evidence: of each check.
+        clumps: (C,) nats for holding in some strata, set against checks about as rare (`inference.clumps`).
         strata: (n,) the stratum of each pair.
         looked_at: of how many checks these are the best.
     """
@@ -52,6 +54,7 @@ class Candidates:
     marks: csr_matrix
     design: Design
     evidence: Evidence
+    clumps: FloatArray
     strata: tuple[str, ...]
     own: int
     looked_at: int
@@ -60,6 +63,11 @@ class Candidates:
     def lexical(self) -> BoolArray:
         """(C,) which are about words; the others, about form, are far fewer."""
         return np.array([predicate.kind in ("phrase", "opening", "ending") for predicate in self.predicates], dtype=np.bool_)
+
+    @property
+    def nats(self) -> FloatArray:
+        """(C,) the evidence that ranks the checks."""
+        return np.maximum(self.evidence.growth, self.clumps)
 
     def confirmable(self, pairs: int, needed: float) -> BoolArray:
         """(C,) which would gain `needed` nats on `pairs` fresh pairs, if these show what the explored ones show beyond chance.
@@ -130,9 +138,12 @@ def candidates(
     design = Design([prompt_ids[pair] for pair in pairs], places)
     texts = [side[pair][:_LONGEST_TEXT] for side in (base, intervention) for pair in pairs]
     predicates, marks, looked_at = _candidates(texts, design, own)
-    kept = _worth_a_look(design.evidence(marks), len(own))
+    evidence = design.evidence(marks)
+    clumps = with_clumps(design.payoffs_by_stratum(marks), evidence.direction)
+    kept = _worth_a_look(evidence, clumps, len(own))
     marks = csr_matrix(marks.tocsc()[:, kept])
-    return Candidates([predicates[column] for column in kept], marks, design, design.evidence(marks), tuple(places), len(own), looked_at)
+    kept_ones = [predicates[column] for column in kept]
+    return Candidates(kept_ones, marks, design, design.evidence(marks), clumps[kept], tuple(places), len(own), looked_at)
 
 
 def read_off(texts: Sequence[str]) -> None:
@@ -146,12 +157,13 @@ def read_off(texts: Sequence[str]) -> None:
 
 def proposed(found: Candidates, config: HypothesesConfig, born_round: int) -> tuple[Hypothesis, ...]:
     """The best of the candidates, near-duplicates as one; see `propose`."""
-    wanted = found.evidence.growth >= _FLOOR if config.discover else np.zeros(len(found.predicates), dtype=np.bool_)
+    wanted = found.nats >= _FLOOR if config.discover else np.zeros(len(found.predicates), dtype=np.bool_)
     columns = np.flatnonzero(wanted | (np.arange(len(found.predicates)) < found.own)).tolist()
     predicates, marks = [found.predicates[column] for column in columns], csr_matrix(found.marks.tocsc()[:, columns])
     design, evidence = found.design, found.design.evidence(marks)
     hypotheses: list[Hypothesis] = []
-    for group in merge(predicates, marks, evidence, design, max(config.limit, found.own), leaders=found.own):
+    nats = np.maximum(evidence.growth, found.clumps[columns])
+    for group in merge(predicates, marks, evidence, nats, design, max(config.limit, found.own), leaders=found.own):
         predicate = predicates[group.chosen]
         also = [predicates[other].statement() for other in group.others[:_MOST_ALSO]]
         hypotheses.append(
@@ -163,7 +175,7 @@ def proposed(found: Candidates, config: HypothesesConfig, born_round: int) -> tu
                 born_round=born_round,
                 explore_rates=(float(evidence.base[group.chosen]), float(evidence.intervention[group.chosen])),
                 also=tuple(dict.fromkeys(also)),
-                evidence=round(float(evidence.growth[group.chosen]), 3),
+                evidence=round(float(nats[group.chosen]), 3),
             )
         )
     return tuple(hypotheses)
@@ -187,10 +199,10 @@ def _candidates(texts: list[str], design: Design, own: list[Predicate]) -> tuple
     return [found[column] for column in fresh], csr_matrix(marks.tocsc()[:, fresh]), len(own) + counted + len(formats)
 
 
-def _worth_a_look(evidence: Evidence, own: int) -> list[int]:
+def _worth_a_look(evidence: Evidence, clumps: FloatArray, own: int) -> list[int]:
     """The first `own` columns, those with the most evidence, and those with the most in one stratum, in their old order."""
     kept: set[int] = set(range(own))
-    for growth, floor in ((evidence.growth, _FLOOR), (evidence.local, _LOCAL_FLOOR)):
+    for growth, floor in ((np.maximum(evidence.growth, clumps), _FLOOR), (evidence.local, _LOCAL_FLOOR)):
         others = np.flatnonzero(growth >= floor)
         kept |= set(others[np.lexsort((others, -growth[others].round(9)))][:_MOST_CANDIDATES].tolist())
     return sorted(kept)

@@ -7,9 +7,10 @@ variable does, so counts of lost pairs are negative binomial; how much they vary
 (empirical Bayes, moments), as topical words vary more than most. Were there no change, pairs would be won at the same rates; where there
 is one, at r_s + a rise. The nats are those of a mixture over the rise and over the share of affected strata.
 
-What these nats are worth nobody knows beforehand: rates vary as no Gamma variable does. But were there no change the two models could be
-swapped, so what the checks show with the sides swapped is what chance shows (the idea of knockoffs: Barber & Candès 2015, Annals of
-Statistics 43(5)). The highest of those, of coin flips and of clumps, put the one on the scale of the other (`with_clumps`).
+What these nats are worth nobody knows beforehand: rates vary as no Gamma variable does, those of rare words more than those of common
+ones. But were there no change the two models could be swapped, so what the checks show with the sides swapped is what chance shows (the
+idea of knockoffs: Barber & Candès 2015, Annals of Statistics 43(5)). So a check is set against those about as rare, with their sides
+swapped: how many stand out as far (`with_clumps`)?
 
 No error rate hangs on it: it decides where to look."""
 
@@ -22,14 +23,18 @@ from auto_interventions.records import FloatArray, IntArray
 
 _RISES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
 _HALF_A_PAIR = 0.5  # lost beforehand, so that no rate is 0
-_LEAST_SPREAD = 0.05  # squared coefficient of variation of a check's rates
-_USUAL_SPREAD = 0.1  # at least that of a whole group of checks, before the check's own counts
+_LEAST_SPREAD = 0.005  # squared coefficient of variation of a check's rates
+_USUAL_SPREAD = 0.01  # at least that of a whole group of checks, before the check's own counts
 _CERTAIN = 500.0  # nats: more overflows
-_HIGHEST, _FEWEST = 30, 5  # checks that say how high chance goes: so many, or a tenth of all, but not fewer than five
+_AS_RARE, _STEP = 200, 50  # checks that one is compared with, those about as rare, anew for so many
+_FEWEST = 50  # checks that say what chance shows
+_HIGHEST = 5  # one in so many
+_SHAPE = 0.3  # of the generalized Pareto tail: what is left of the Gamma variable's faults
+_LEAST_EXCESS = 1.0  # nats: what stands out further by a nat is not rarer than e times
 
 
 def with_clumps(seen: FloatArray, forward: FloatArray) -> FloatArray:
-    """(C,) nats for "it holds in some strata": of coin flips, or of clumps where these stand out more, on the scale of coin flips.
+    """(C,) nats for "it holds in some strata": of coin flips or, if more, −log of the chance by which a check about as rare clumps as much.
 
     Too few checks to say how high chance goes: of coin flips alone.
 
@@ -42,30 +47,34 @@ def with_clumps(seen: FloatArray, forward: FloatArray) -> FloatArray:
     flips = np.stack([evidence_of_places(up, down), evidence_of_places(down, up)])
     lead = (forward < 0).astype(np.int64)
     found = flips[lead, np.arange(len(seen))]
-    highest = min(_HIGHEST, max(_FEWEST, len(seen) // 10))
-    if len(seen) <= 2 * highest:
+    if len(seen) < _FEWEST:
         return found
     clumps = np.stack([evidence_of_clumps(pairs, up, down), evidence_of_clumps(pairs, down, up)])
-    for side in (0, 1):
-        own = lead == side
-        found[own] = np.maximum(found[own], _rescaled(clumps[side, own], clumps[1 - side], flips[1 - side], highest))
+    by_rarity = np.argsort((up + down).sum(axis=1), kind="stable")
+    for first in range(0, len(seen), _STEP):
+        here = by_rarity[first : first + _STEP]
+        start = max(0, min(first + _STEP // 2 - _AS_RARE // 2, len(seen) - _AS_RARE))
+        like = by_rarity[start : start + _AS_RARE]
+        for side in (0, 1):
+            own = here[lead[here] == side]
+            found[own] = np.maximum(found[own], _rarity(clumps[side, own], clumps[1 - side, like]))
     return found
 
 
-def _rescaled(nats: FloatArray, by_chance: FloatArray, wanted: FloatArray, highest: int) -> FloatArray:
-    """`nats` on the scale of `wanted`, both compared with what chance shows: the level of its highest, and how fast they thin out beyond.
+def _rarity(nats: FloatArray, by_chance: FloatArray) -> FloatArray:
+    """−log of the share of `by_chance` that reaches each of `nats`.
 
-    Beyond a level the highest of many values by chance thin out exponentially (Pickands 1975), by the mean of what they exceed it.
+    Among the highest fifth, and beyond it, the share thins out as a generalized Pareto variable's does (Pickands 1975), its scale by the
+    mean of what they exceed its level.
     """
-    (level, excess), (wanted_level, wanted_excess) = _tail(by_chance, highest), _tail(wanted, highest)
-    if excess <= 0:
-        return np.full(len(nats), -np.inf)
-    return wanted_level + min(1.0, wanted_excess / excess) * (nats - level)
-
-
-def _tail(values: FloatArray, highest: int) -> tuple[float, float]:
-    top = np.sort(values)[::-1][: highest + 1]
-    return float(top[-1]), float(np.mean(top[:-1] - top[-1]))
+    chance = np.sort(by_chance)
+    highest = len(chance) // _HIGHEST
+    level, top = chance[-highest - 1], chance[-highest:]
+    excess = max(float(np.mean(top - level)), _LEAST_EXCESS)
+    reached = len(chance) - np.searchsorted(chance, nats, side="left")
+    within = np.log((len(chance) + 1) / (reached + 1))
+    beyond = np.log(len(chance) / highest) + np.log1p(_SHAPE * np.maximum(nats - level, 0.0) / excess) / _SHAPE
+    return np.where(nats > level, beyond, within)
 
 
 def evidence_of_clumps(pairs: FloatArray, won: FloatArray, lost: FloatArray) -> FloatArray:

@@ -25,8 +25,8 @@ EXHAUSTIVE_PAIRS = 60_000
 
 # While exploring goes on, suggestions are read off so many of the last pairs: a round's cost must not grow with all that were drawn.
 _SUGGESTING_PAIRS = 2_000
-# Small rounds leave time for more: so many pairs, less those of a round.
-_SUGGESTING_AND_NEW = 5_000
+# Small rounds leave time for more: so many pairs, less those of a round. What rose by a point shows only in many.
+_SUGGESTING_AND_NEW = 10_000
 # Nats of explored evidence from which a sentence may be worth confirming: fewer are soon had by chance.
 NAMED = 10.0
 # Of confirming's share, what exploring may not use up while nothing is promising.
@@ -62,7 +62,7 @@ def for_exploring(where: Workspace) -> AuditConfig:
     with where.ledger.stage("propose"):
         found = suggestions(where)
     chance = np.log(np.where(found.lexical, WORD_CANDIDATES, FORM_CANDIDATES))
-    if (found.evidence.growth >= chance + PROMISING).any():
+    if (found.nats >= chance + PROMISING).any():
         return config
     sampling = config.sampling.model_copy(update={"confirm_share": KEPT * config.sampling.confirm_share})
     return config.model_copy(update={"sampling": sampling})
@@ -89,7 +89,8 @@ def suspicion(where: Workspace) -> FloatArray | None:
         open_ones = np.flatnonzero(~_named(where, found))
         sizes = np.array([pool[name] for name in names], dtype=np.float64)
         sums, direction = payoff_sums(found.payoffs[open_ones], found.strata, names), found.evidence.direction[open_ones]
-        return suspected(sums, direction, found.lexical[open_ones].astype(np.int64), sizes)
+        kinds = found.lexical[open_ones].astype(np.int64)
+        return suspected(sums, direction, found.clumps[open_ones], kinds, sizes)
 
 
 def proposals(where: Workspace) -> tuple[Hypothesis, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from auto_interventions.hypotheses.evidence import Design
 from auto_interventions.hypotheses.formats import format_candidates
-from auto_interventions.hypotheses.lexical import lexical_candidates, surprise
+from auto_interventions.hypotheses.lexical import lexical_candidates, most_telling, surprise
 from auto_interventions.hypotheses.predicates import MeasureBound, Opening
 
 
@@ -50,3 +51,25 @@ def test_what_one_text_in_500_has_is_a_candidate() -> None:
     found, _ = format_candidates(texts, texts, design)
     assert Opening(phrase='"') in found
     assert any(isinstance(one, MeasureBound) and one.feature == "words" and (one.at_least or 0) > 12 for one in found)
+
+
+def test_a_common_word_that_rises_a_little_in_a_tenth_of_the_strata_is_a_candidate() -> None:
+    """Of 600 common words, many differ as much by chance, all strata together or in one; its rate doubles in ten of a hundred."""
+    rng = np.random.default_rng(5)
+    strata, each, words, worlds, kept = 100, 40, 600, 24, 0
+    design = Design([f"p{pair}" for pair in range(strata * each)], [f"s{pair // each}" for pair in range(strata * each)])
+    for _ in range(worlds):
+        shown = rng.random((2, strata * each, words)) < np.exp(rng.normal(np.log(0.05), 0.5, words))
+        shown[1, :, 0] |= np.repeat(np.arange(strata) < 10, each) & (rng.random(strata * each) < 0.1)
+        marks = csr_matrix(np.concatenate(shown).astype(float))
+        kept += 0 in most_telling([f"w{word:03}" for word in range(words)], marks, design, 10)
+    assert kept >= 0.6 * worlds
+
+
+def test_payoffs_by_stratum_are_those_of_the_pairs() -> None:
+    rng = np.random.default_rng(2)
+    marks = (rng.random((24, 3)) < 0.4).astype(float)
+    design = Design([f"p{pair // 2}" for pair in range(12)], [f"s{pair // 6}" for pair in range(12)])
+    paid = (marks[12:] - marks[:12]).T.reshape(3, 2, 6)
+    expected = np.stack([np.full((3, 2), 6.0), paid.sum(axis=2), (paid**2).sum(axis=2)], axis=-1)
+    np.testing.assert_allclose(design.payoffs_by_stratum(csr_matrix(marks)), expected)

@@ -59,6 +59,26 @@ def test_a_word_of_two_strata_stands_out_sooner(topical: float) -> None:
     assert first > first_by_flips + 0.1 * WORLDS
 
 
+def test_a_common_word_that_rises_a_little_in_a_tenth_of_the_strata() -> None:
+    """Among rarer words, of which chance makes many stand out, its coins are nothing special; that its rate doubles there is."""
+    random = generator("test-clumps", "common")
+    strata, pairs, worlds = 100, 80, 40
+    ahead, ahead_by_flips = 0, 0
+    for _ in range(worlds):
+        common = np.exp(random.normal(np.log(0.07), 0.4, (200, 1))) * random.gamma(50, 1 / 50, (200, strata))
+        rare = np.minimum(np.exp(random.normal(-5.5, 1, (800, 1))) * random.gamma(1 / 5, 5, (800, strata)), 0.5)
+        rates = np.concatenate([common, rare])
+        won, lost = random.binomial(pairs, rates * (1 - rates), (2, 1_000, strata))
+        risen = rates[0, :10] + 0.09
+        won[0, :10] = random.binomial(pairs, risen * (1 - rates[0, :10]))
+        lost[0, :10] = random.binomial(pairs, (1 - risen) * rates[0, :10])
+        nats, coins = with_clumps(payoffs(won, lost, pairs), leaning(won, lost)), flips(won, lost)
+        ahead += int((nats > nats[0]).sum()) < 20
+        ahead_by_flips += int((coins > coins[0]).sum()) < 20
+    assert ahead >= 0.8 * worlds
+    assert ahead > ahead_by_flips + 0.1 * worlds
+
+
 def test_what_never_came_up_again_loses() -> None:
     """Three times in ten pairs of a stratum, and never in the 190 after those: no coin was flipped since."""
     won = np.zeros((1, STRATA))
