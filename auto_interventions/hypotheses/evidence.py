@@ -5,7 +5,8 @@ for the base's), pair by pair, who had known the best stake: max over λ ≤ 1 o
 Σ log(1 + λ·x). That is how confirming will decide, so the proposals that rank first here are those that can be confirmed there. It is no
 e-value (the stake has seen the data); fresh prompts give that.
 
-That is asked of all strata alike and, if that is more, of some strata (`places.evidence_of_places`).
+That is asked of all strata alike and, if that is more, of some strata (`places.evidence_of_places`); what rates say beside it is
+`inference/clumps.py`'s.
 
 A prompt that was asked fifty times says much about itself and little about others, on which confirming bets. So the evidence is at most
 two coin flips' worth, 2·log 2, for each prompt in whose pairs the check leans its way more than the other way.
@@ -120,6 +121,16 @@ class Design:
         paid, squares = (dense(members, some).T for some in (payoffs, csr_matrix(payoffs.multiply(payoffs))))
         pairs = np.asarray(members.sum(axis=1), dtype=np.float64).ravel()
         return np.stack([np.broadcast_to(pairs, paid.shape), paid, squares], axis=-1)
+
+    def most_nats(self, marks: csr_matrix, direction: FloatArray) -> FloatArray:
+        """(C,) what clumps may say at most: twice `_A_PROMPT` for each prompt that leans to `direction` (C,).
+
+        One prompt says little of others.
+        """
+        rows = marks.tocsr()
+        leaning = csr_matrix(self.pairs_of_prompt @ csr_matrix(rows[self.pairs :] - rows[: self.pairs])).tocoo()
+        its_way = leaning.data * direction[leaning.col] > 0
+        return 2 * _A_PROMPT * np.bincount(leaning.col[its_way], minlength=len(direction)).astype(np.float64)
 
     def means(self, marks: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
         """(prompts, C) share of a prompt's texts that hold, of the base and of the intervention."""

@@ -140,6 +140,7 @@ def candidates(
     predicates, marks, looked_at = _candidates(texts, design, own)
     evidence = design.evidence(marks)
     clumps = with_clumps(design.payoffs_by_stratum(marks), evidence.direction)
+    clumps = np.minimum(clumps, design.most_nats(marks, evidence.direction))
     kept = _worth_a_look(evidence, clumps, len(own))
     marks = csr_matrix(marks.tocsc()[:, kept])
     kept_ones = [predicates[column] for column in kept]

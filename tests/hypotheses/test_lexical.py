@@ -73,3 +73,13 @@ def test_payoffs_by_stratum_are_those_of_the_pairs() -> None:
     paid = (marks[12:] - marks[:12]).T.reshape(3, 2, 6)
     expected = np.stack([np.full((3, 2), 6.0), paid.sum(axis=2), (paid**2).sum(axis=2)], axis=-1)
     np.testing.assert_allclose(design.payoffs_by_stratum(csr_matrix(marks)), expected)
+
+
+def test_a_prompt_that_was_asked_often_says_little_of_others() -> None:
+    """Sixty times in one prompt's texts, or once in each of three prompts' and the other way in a fourth's."""
+    marks = np.zeros((2 * 72, 2))
+    marks[72:132, 0] = 1
+    marks[[72, 132, 135], 1], marks[69, 1] = 1, 1
+    design = Design(["often"] * 60 + [f"p{pair // 3}" for pair in range(12)], ["s"] * 72)
+    np.testing.assert_allclose(design.most_nats(csr_matrix(marks), np.array([1.0, 1.0])), 4 * np.log(2) * np.array([1, 3]))
+    np.testing.assert_allclose(design.most_nats(csr_matrix(marks), np.array([-1.0, -1.0])), 4 * np.log(2) * np.array([0, 1]))
