@@ -16,10 +16,10 @@ from auto_interventions.fingerprint import generator
 from auto_interventions.inference.betting import best_growth
 from auto_interventions.inference.places import evidence_of_places
 from benchmarks.planted.bound import mark_rates, oracle_texts
+from benchmarks.planted.informed import RIVALS, informed_texts
 from benchmarks.planted.pool import load_pool
 from benchmarks.planted.world import Cell, World
 
-RIVALS = 1_000
 _AUDITS = 60
 _STEP = 1.05
 _MOST = 4_000  # pairs a stratum
@@ -47,15 +47,18 @@ def exploring_texts(rate_base: float, rate_intervention: float, affected: int, s
     return math.inf
 
 
+def _told(texts: float) -> str:
+    return f"{texts:,.0f}" if texts < math.inf else "not reached"
+
+
 def main() -> int:
     """Prints the table."""
     pool = load_pool()
-    sys.stdout.write("| affected | effect | kind | oracle | until it stands out |\n| --- | --- | --- | --- | --- |\n")
+    sys.stdout.write("| affected | effect | kind | oracle | informed | until it stands out |\n| --- | --- | --- | --- | --- | --- |\n")
     for kind, effect, share in CELLS:
         rates = mark_rates(World(Cell(kind, effect, share, 100), 0, pool))
-        found = exploring_texts(*rates, round(100 * share), 100)
-        told = f"{found:,.0f}" if found < math.inf else f"> {200 * _MOST:,}"
-        sys.stdout.write(f"| {share:.0%} | {effect:.0%} | {kind} | {oracle_texts(*rates):,.0f} | {told} |\n")
+        informed, found = informed_texts(*rates, round(100 * share), 100), exploring_texts(*rates, round(100 * share), 100)
+        sys.stdout.write(f"| {share:.0%} | {effect:.0%} | {kind} | {oracle_texts(*rates):,.0f} | {_told(informed)} | {_told(found)} |\n")
         sys.stdout.flush()
     return 0
 

@@ -13,6 +13,7 @@ from auto_interventions.planting.corpus import topics
 from benchmarks.planted.audits import PoolJudge, run_audit
 from benchmarks.planted.bound import mark_rates, oracle_texts, world_bound
 from benchmarks.planted.grid import Task, Where, climb
+from benchmarks.planted.informed import informed_texts
 from benchmarks.planted.kept import bring_back, keep, read
 from benchmarks.planted.peers import log_odds, run_peer
 from benchmarks.planted.plants import KINDS, REWRITES
@@ -242,6 +243,15 @@ def test_the_price_of_not_knowing_is_at_least_the_oracles_and_falls_with_the_eff
     assert all(price > oracle_texts(0.05, 0.05 + rise) for price, rise in zip(prices, (0.6, 0.3, 0.15), strict=True))
     assert exploring_texts(0.0, 0.3, 2, 100) > 2 * exploring_texts(0.0, 0.3, 10, 100)
     assert exploring_texts(0.3, 0.3, 1, 10) == math.inf
+
+
+def test_an_informed_bettor_needs_more_than_the_oracle_and_less_where_more_is_changed() -> None:
+    needed = [informed_texts(0.05, 0.05 + rise, 5, 50) for rise in (0.6, 0.3, 0.15)]
+    assert needed == sorted(needed)
+    assert all(texts > oracle_texts(0.05, 0.05 + rise) for texts, rise in zip(needed, (0.6, 0.3, 0.15), strict=True))
+    assert informed_texts(0.05, 0.2, 50, 50) < needed[2]
+    assert informed_texts(0.05, 0.35, 5, 50, recall=0.5) <= needed[1]
+    assert informed_texts(0.3, 0.3, 1, 10) == math.inf
 
 
 def test_log_odds_are_antisymmetric_and_shrink_rare_words() -> None:
